@@ -1,0 +1,68 @@
+"""Frozen values that cross the borders between rooms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+__all__ = ["Answer", "Clip", "Example", "StopReason"]
+
+StopReason = Literal["end", "length", "choice", "abstained"]
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A decoded recording: mono, finite, at the rate an encoder wants.
+
+    waveform_S: float32 samples, nominally in [-1, 1].
+    sample_rate: in Hz.
+    name: what a message calls the clip (a path, or "<bytes>").
+    """
+
+    waveform_S: np.ndarray
+    sample_rate: int
+    name: str = "<array>"
+
+    @property
+    def seconds(self) -> float:
+        return len(self.waveform_S) / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question with its answer about zero, one or two clips: a row of examples.jsonl.
+
+    audio: paths of the clips, relative to the file that holds the row.
+    heard: class names written before the question when there is no audio (word-only practice).
+    choices: the options in the order shown, or empty; for a closed-ended row `answer` is one of them.
+    task: the task family (`identify`, `order`, ...), by which results are reported.
+    group: rows of one group share their clips, so that training encodes these once.
+    """
+
+    question: str
+    answer: str
+    audio: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    task: str = ""
+    group: str = ""
+    heard: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says.
+
+    text: the answer in words (for a choice, the option's text).
+    choice: the chosen option's text, or None for an open question or an abstention.
+    probabilities: one per option, in the order given; empty for an open question.
+    stop_reason: `end` (the model ended), `length` (max_new_tokens reached), `choice`, `abstained`.
+    seconds: wall time from the clip's samples to the answer.
+    """
+
+    text: str
+    choice: str | None = None
+    probabilities: tuple[float, ...] = ()
+    stop_reason: StopReason = "end"
+    seconds: float = field(default=0.0, compare=False)
