@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-__all__ = ["Answer", "Clip", "Example", "StopReason"]
+__all__ = ["Answer", "Clip", "Example", "StopReason", "WindowAnswer"]
 
 StopReason = Literal["end", "length", "choice", "abstained"]
 
@@ -51,6 +51,16 @@ class Example:
 
 
 @dataclass(frozen=True)
+class WindowAnswer:
+    """What the model says about a window of a long clip, from `start` to `end` in seconds."""
+
+    start: float
+    end: float
+    text: str
+    choice: str | None = None
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the model says.
 
@@ -59,6 +69,7 @@ class Answer:
     probabilities: one per option, in the order given; empty for an open question.
     stop_reason: `end` (the model ended), `length` (max_new_tokens reached), `choice`, `abstained`.
     seconds: wall time from the clip's samples to the answer.
+    windows: of a long clip that was asked about window by window, the answer of each; else empty.
     """
 
     text: str
@@ -66,3 +77,4 @@ class Answer:
     probabilities: tuple[float, ...] = ()
     stop_reason: StopReason = "end"
     seconds: float = field(default=0.0, compare=False)
+    windows: tuple[WindowAnswer, ...] = ()

@@ -12,34 +12,11 @@ from mellow.data.tasks import Vocabulary
 __all__ = ["SOUNDS", "event", "many", "scene", "vocabulary"]
 
 # Sounds of different families, none of them held out.
-SOUNDS = [
-    "dog",
-    "rain",
-    "car_alarm",
-    "sneeze",
-    "piano",
-    "door_closing",
-    "helicopter",
-    "frog",
-    "typing",
-    "church_bell",
-    "laughter",
-    "chainsaw",
-    "waves",
-    "gunshot",
-    "cat",
-    "vacuum_cleaner",
-    "thunder",
-    "crow",
-    "toilet_flush",
-    "clapping",
-    "train",
-    "accordion",
-    "glass",
-    "cricket",
-    "siren",
-    "cough",
-]
+SOUNDS = (
+    "dog", "rain", "car_alarm", "sneeze", "piano", "door_closing", "helicopter", "frog", "typing", "church_bell",
+    "laughter", "chainsaw", "waves", "gunshot", "cat", "vacuum_cleaner", "thunder", "crow", "toilet_flush",
+    "clapping", "train", "accordion", "glass", "cricket", "siren", "cough",
+)  # fmt: skip
 
 
 def event(sound: str, onset_s: float, duration_s: float = 1.0, **more: float) -> Event:
@@ -57,7 +34,7 @@ def scene(*events: Event, seconds: float = 10.0, name: str = "train-000001", not
 def many(count: int, *, seed: int = 0, split: str = "train", keys: tuple[str, ...] = ()) -> list[Scene]:
     """Scenes of one to four events in order, some overlapping, some repeated, some over a background, some empty."""
     rng = random.Random(seed)
-    names = keys or tuple(SOUNDS)
+    names = keys or SOUNDS
     scenes = []
     for number in range(count):
         name = f"{split}-{number:06d}"

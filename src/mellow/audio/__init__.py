@@ -1,8 +1,8 @@
 """Bytes to bounded, finite, mono float32 at an encoder's rate; clip policies; log-mel features. Numpy only."""
 
 from mellow.audio.decode import MAX_SECONDS, Source, from_array, load
-from mellow.audio.front_end import CED, HTSAT, FrontEnd, log_mel, mel_filters
-from mellow.audio.policy import POLICIES, Policy, fit, windows
+from mellow.audio.front_end import CED, HTSAT, FrontEnd, front_end_of, log_mel, mel_filters
+from mellow.audio.policy import POLICIES, Policy, fit, window_starts, windows
 
 __all__ = [
     "CED",
@@ -14,8 +14,10 @@ __all__ = [
     "Source",
     "fit",
     "from_array",
+    "front_end_of",
     "load",
     "log_mel",
     "mel_filters",
+    "window_starts",
     "windows",
 ]

@@ -2,14 +2,15 @@
 
 Nothing here is random unless a seed is given.
 
-| policy      | a longer clip                             | a shorter clip                | of use                     |
-| ----------- | ----------------------------------------- | ----------------------------- | -------------------------- |
-| `windows()` | all of it, in consecutive windows         | one window, as short as it is | the default: hears it all  |
-| `"start"`   | its first samples                         | zeros on the right            | previews                   |
-| `"center"`  | its middle, odd surplus cut on the right  | zeros on the right            | one window of a long clip  |
-| `"random"`  | a crop drawn from the seed                | zeros on the right            | training                   |
-| `"pad"`     | its first samples                         | zeros on the right            | Mellow v0's training rule  |
-| `"repeat"`  | its first samples                         | tiled until full              | Mellow v0's inference rule |
+| policy            | a longer clip                     | a shorter clip                | of use                     |
+| ----------------- | --------------------------------- | ----------------------------- | -------------------------- |
+| `windows()`       | all of it, in consecutive windows | one window, as short as it is | the default: hears it all  |
+| `window_starts()` | all of it, in overlapping windows | one window, for `fit` to fill | v0: an answer per window   |
+| `"start"`         | its first samples                 | zeros on the right            | previews                   |
+| `"center"`        | its middle                        | zeros on the right            | one window of a long clip  |
+| `"random"`        | a crop drawn from the seed        | zeros on the right            | training                   |
+| `"pad"`           | its first samples                 | zeros on the right            | Mellow v0's training rule  |
+| `"repeat"`        | its first samples                 | tiled until full              | Mellow v0's inference rule |
 
 Mellow v0 itself cut long clips at an unseeded random place; here `pad` and `repeat` keep their start.
 """
@@ -23,7 +24,7 @@ import numpy as np
 from mellow.audio.front_end import CED
 from mellow.errors import AudioError
 
-__all__ = ["POLICIES", "Policy", "fit", "windows"]
+__all__ = ["POLICIES", "Policy", "fit", "window_starts", "windows"]
 
 Policy = Literal["start", "center", "random", "pad", "repeat"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
@@ -44,6 +45,22 @@ def windows(waveform_S: np.ndarray, window_S: int, *, hop_S: int = CED.hop) -> l
     if samples > window_S and remainder < hop_S:
         samples -= remainder
     return [waveform_S[start : min(start + window_S, samples)] for start in range(0, samples, window_S)]
+
+
+def window_starts(samples: int, window_S: int, hop_S: int, *, rest_S: int = 1) -> list[int]:
+    """Where overlapping windows that cover a whole clip begin, in samples; the last one ends where the clip ends.
+
+    samples, window_S: length of the clip and of a window, in samples.
+    hop_S: from one window to the next, at most a window; the last step is shorter, so that every window is full.
+    rest_S: samples behind the last whole step that are worth a window; fewer are dropped.
+    Returns one start for a clip that fits into one window. Raises AudioError for impossible lengths.
+    """
+    _check_length(window_S)
+    if not 1 <= hop_S <= window_S:
+        raise AudioError(f"windows of {window_S} samples cannot follow each other every {hop_S} samples")
+    last = max(0, samples - window_S)
+    starts = list(range(0, last + 1, hop_S))
+    return [*starts, last] if last - starts[-1] >= rest_S else starts
 
 
 def fit(waveform_S: np.ndarray, length_S: int, policy: Policy, *, seed: int | None = None) -> np.ndarray:

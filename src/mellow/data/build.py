@@ -17,7 +17,7 @@ from mellow.data import phrases, report
 from mellow.data.scene import Scene
 from mellow.data.store import read_scenes
 from mellow.data.tasks import Vocabulary, examples_for_pair, examples_for_scene, examples_without_audio
-from mellow.data.tasks.facets import FACETS, facet_distractors
+from mellow.data.tasks.facets import FACET_OPTIONS, FACETS, facet_distractors, facets_of
 from mellow.data.tasks.vocabulary import Ask
 from mellow.errors import DataError
 from mellow.types import Example
@@ -100,7 +100,11 @@ def _fitted(clips: list[list[str]], purposes: Mapping[str, list[list[str]]], spl
 
 def _facet_trial(facet: str) -> Ask:
     def ask(words: Vocabulary, rng: random.Random, key: str, held: Sequence[str]) -> list[str]:
-        return facet_distractors(words, rng, words[key], facet, 3, present=held)
+        if facet not in facets_of(words[key]):
+            return []
+        count = rng.choice(FACET_OPTIONS)
+        found = facet_distractors(words, rng, words[key], facet, count, present=held)
+        return found if len(found) == count else []
 
     return ask
 

@@ -70,7 +70,7 @@ def _by_option(train: Sequence[Example], test: Sequence[Example]) -> float:
     vectorizer = CountVectorizer(ngram_range=(1, 2), token_pattern=r"\S+", min_df=2, binary=True, max_features=FEATURES)
     texts = [text for example in train for text in _option_texts(example)]
     right = [choice == example.answer for example in train for choice in example.choices]
-    model = LogisticRegression(C=0.3, max_iter=20000, class_weight="balanced").fit(
+    model = LogisticRegression(C=0.3, max_iter=2000, class_weight="balanced").fit(
         vectorizer.fit_transform(texts), right
     )
     scores = model.decision_function(vectorizer.transform([text for e in test for text in _option_texts(e)]))

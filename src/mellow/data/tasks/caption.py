@@ -90,5 +90,9 @@ def _together(view: View, group: list[Event], rng: random.Random) -> str:
 
 def _simple(sound: Sound, rng: random.Random) -> str:
     """A clause that holds no second one, so that it can be joined to another."""
-    simple = [verb for verb in sound.verbs if not re.search(r"\b(while|as|and|then|when|in the background)\b", verb)]
+    simple = [
+        verb
+        for verb in sound.verbs
+        if not re.search(r"\b(while|as|and|then|when|twice|times|in the background)\b", verb)
+    ]
     return rng.choice(simple or sound.verbs[:1])

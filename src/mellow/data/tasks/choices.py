@@ -46,7 +46,7 @@ BACKGROUND_STEMS = (
     "Which of these runs through the whole clip?", "Select the sound in the background.",
 )  # fmt: skip
 NONE = ("none of these", "none of the above", "none of them", "something else")  # right at times, in any clip
-NONE_SHARE, NONE_RIGHT = 0.08, 0.3
+NONE_SHARE = 0.08
 COUNTS = (2, 2, 3, 3, 4, 4, 4, 4, 4, 4, 5, 6, 10, 20, 50)
 
 
@@ -85,7 +85,7 @@ def _present(view: View, rng: random.Random, key: str, stems: tuple[str, ...]) -
     if stems is STEMS and len(others) > 1 and rng.random() < NONE_SHARE:
         options.pop()
         options.append(rng.choice(NONE))
-        if rng.random() < NONE_RIGHT:
+        if rng.random() < 1 / len(options):
             replaced = view.vocabulary[others[-1]]
             options[0], right = word(replaced), options[-1]
     question, answer, choices = closed(rng.choice(stems), options, right, rng)

@@ -8,9 +8,20 @@ from dataclasses import dataclass
 
 from mellow.data.phrases import Sound
 from mellow.data.tasks.vocabulary import Vocabulary
-from mellow.data.tasks.words import content
+from mellow.data.tasks.words import content, word_set
 
-__all__ = ["CLASHES", "FACETS", "MAKERS", "SETTINGS", "facet_distractors", "facet_options", "maker", "setting"]
+__all__ = [
+    "CLASHES",
+    "FACETS",
+    "FACET_OPTIONS",
+    "MAKERS",
+    "SETTINGS",
+    "facet_distractors",
+    "facet_options",
+    "facets_of",
+    "maker",
+    "setting",
+]
 
 _CLASH_GROUPS = (
     ("animal", "bird", "insect", "nature", "place"),
@@ -40,78 +51,18 @@ MAKERS: Mapping[str, str] = {
     "door": "a door or something that opens", "noise": "mere noise",
     "place": "a place full of sounds",
 }  # fmt: skip
-_INDOOR = frozenset(
-    [
-        "kitchen",
-        "bedroom",
-        "bathroom",
-        "office",
-        "living",
-        "house",
-        "home",
-        "hall",
-        "hallway",
-        "room",
-        "classroom",
-        "studio",
-        "library",
-        "restaurant",
-        "cafe",
-        "bar",
-        "pub",
-        "shop",
-        "store",
-        "supermarket",
-        "laundry",
-        "apartment",
-        "theater",
-        "church",
-        "gym",
-        "hospital",
-        "closet",
-        "basement",
-        "nursery",
-        "garage",
-        "desk",
-        "elevator",
-    ]
+_INDOOR = word_set(
+    "kitchen bedroom bathroom office living house home hall hallway room classroom studio library restaurant cafe bar "
+    "pub shop store supermarket laundry apartment theater church gym hospital closet basement nursery garage desk "
+    "elevator"
 )
-_OUTDOOR = frozenset(
-    [
-        "street",
-        "road",
-        "forest",
-        "garden",
-        "field",
-        "beach",
-        "sea",
-        "ocean",
-        "park",
-        "yard",
-        "backyard",
-        "river",
-        "lake",
-        "mountain",
-        "farm",
-        "pasture",
-        "meadow",
-        "harbor",
-        "highway",
-        "coast",
-        "jungle",
-        "woods",
-        "trail",
-        "pond",
-        "outdoors",
-        "savanna",
-        "racetrack",
-        "sky",
-        "campfire",
-        "campsite",
-        "swamp",
-    ]
+_OUTDOOR = word_set(
+    "street road forest garden field beach sea ocean park yard backyard river lake mountain farm pasture meadow "
+    "harbor highway coast jungle woods trail pond outdoors savanna racetrack sky campfire campsite swamp"
 )
 SETTINGS = ("indoors", "outdoors")
+VAGUE = frozenset(("noise", "place", "music"))  # categories whose maker is no thing that one can point at
+FACET_OPTIONS = (1, 2, 3, 3, 3)  # wrong options of a question about a facet
 
 
 @dataclass(frozen=True)
@@ -166,6 +117,11 @@ def maker(sound: Sound) -> str:
     return MAKERS[sound.category]
 
 
+def facets_of(sound: Sound) -> tuple[str, ...]:
+    """The facets that the sound can be asked for."""
+    return tuple(facet for facet in FACETS if facet != "category" or sound.category not in VAGUE)
+
+
 def setting(sound: Sound) -> str | None:
     """`indoors` or `outdoors` where the typical place is surely one of them."""
     words = content(sound.place)
@@ -203,7 +159,7 @@ def facet_distractors(
             break
         other = vocabulary[key]
         words = content(_text(other, facet))
-        if other.category in closed_to or any(words & known for known in taken):
+        if facet not in facets_of(other) or other.category in closed_to or any(words & known for known in taken):
             continue
         chosen.append(key)
         avoid.append(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from mellow.data.phrases import Sound
-from mellow.data.tasks.facets import FACETS, facet_options, maker, setting
+from mellow.data.tasks.facets import FACET_OPTIONS, FACETS, facet_options, facets_of, maker, setting
 from mellow.data.tasks.options import closed
 from mellow.data.tasks.view import View
 from mellow.data.tasks.words import cap, clause, definite, end, named, pick, sound_of, typed
@@ -66,7 +66,6 @@ MOOD = (
 )  # fmt: skip
 URGENT = {"alarm": "a warning or a call for attention", "explosion": "possible danger", "fire": "something burning"}
 HARMLESS = frozenset(("bird", "music", "music instrument", "kitchen", "household", "insect", "bell"))
-VAGUE = frozenset(("noise", "place", "music"))  # categories whose maker is no thing that one can point at
 MANNERS = ("this sound", "the sound", "this sound", "this")
 SCENE = (
     "Where might this be?", "Where are we?", "What kind of place is this?", "Describe the place of this recording.",
@@ -97,8 +96,8 @@ def draw_inference(view: View, rng: random.Random) -> Example | None:
         return _setting(view, sound, rng)
     if dice < 0.37:
         return _mood(view, sound, rng)
-    facets = ("place", "action", "action") if sound.category in VAGUE else ("place", "action", "action", "category")
-    return _facet(view, sound, rng.choice(facets), "inference", rng)
+    facet = rng.choice(("place", "action", "action", "category"))
+    return _facet(view, sound, facet, "inference", rng) if facet in facets_of(sound) else None
 
 
 def draw_character(view: View, rng: random.Random) -> Example | None:
@@ -113,7 +112,7 @@ def draw_knowledge(view: View, rng: random.Random) -> Example | None:
     return _closed(
         view,
         view.only,
-        rng.choice(tuple(FACETS)[: 3 if view.only.category in VAGUE else 4]),
+        rng.choice(facets_of(view.only)),
         "knowledge",
         "this sound",
         rng,
@@ -161,7 +160,7 @@ def _closed(
     view: View, sound: Sound, facet: str, task: str, it: str, rng: random.Random, *, stem: str | None = None
 ) -> Example | None:
     vocabulary = view.vocabulary.on("scene") if task == "scene" else view.vocabulary.on(facet)
-    options = facet_options(vocabulary, rng, sound, facet, rng.choice((1, 2, 3, 3, 3)), present=view.present)
+    options = facet_options(vocabulary, rng, sound, facet, rng.choice(FACET_OPTIONS), present=view.present)
     if options is None:
         return None
     stem = rng.choice(FACETS[facet].questions).format(it=it) if stem is None else stem

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 from mellow.data.phrases import Sound
-from mellow.data.tasks.words import content
+from mellow.data.tasks.words import content, word_set
 
 __all__ = ["Kin"]
 
@@ -25,23 +25,7 @@ _VOICES = ("human voice", "crowd")
 _INDOORS = (*_VOICES, "human action", "human body", "kitchen", "household", "music", "electronic", "machine", "door")
 _CITY = (*_VOICES, "human action", "vehicle", "engine", "machine", "tool", "impact", "alarm", "place", "weather")
 _COUNTRY = ("bird", "insect", "animal", "nature", "weather", "water", "place")
-COUNTRY_WORDS = frozenset(
-    [
-        "rural",
-        "natural",
-        "nature",
-        "jungle",
-        "night",
-        "forest",
-        "field",
-        "farm",
-        "garden",
-        "park",
-        "beach",
-        "village",
-        "meadow",
-    ]
-)
+COUNTRY_WORDS = word_set("rural natural nature jungle night forest field farm garden park beach village meadow")
 BROAD: Mapping[str, tuple[str, ...]] = {
     "animal": ("animal", "bird", "insect"), "wild_animals": ("animal", "bird"), "domestic_animals": ("animal", "bird"),
     "livestock": ("animal", "bird"), "bird": ("bird",), "bird_vocalization": ("bird",), "insect": ("insect",),
@@ -65,52 +49,13 @@ LIKE: Mapping[str, tuple[str, ...]] = {
     "crowd": ("crowd", "human voice"),
 }
 # Words for any blow or any friction: what they may be of is wide open.
-BLOWS = frozenset(
-    [
-        "bang",
-        "thump",
-        "thunk",
-        "whack",
-        "smash",
-        "clang",
-        "clatter",
-        "slap",
-        "tap",
-        "knock",
-        "crack",
-        "breaking",
-        "bouncing",
-        "chop",
-        "chink",
-        "splinter",
-        "crushing",
-        "wood",
-        "sound_effect",
-    ]
+BLOWS = word_set(
+    "bang thump thunk whack smash clang clatter slap tap knock crack breaking bouncing chop chink splinter crushing "
+    "wood sound_effect"
 )
-RUBS = frozenset(
-    [
-        "clicking",
-        "creak",
-        "flap",
-        "roll",
-        "rub",
-        "rustle",
-        "scrape",
-        "scratch",
-        "squeak",
-        "squeal",
-        "squish",
-        "tearing",
-        "crumpling",
-        "crunch",
-        "rumble",
-        "whoosh",
-        "zing",
-        "clickety_clack",
-        "throbbing",
-        "vibration",
-    ]
+RUBS = word_set(
+    "clicking creak flap roll rub rustle scrape scratch squeak squeal squish tearing crumpling crunch rumble whoosh "
+    "zing clickety_clack throbbing vibration"
 )
 OF_BLOWS = ("impact", "door", "tool", "kitchen", "household", "explosion")
 OF_RUBS = ("noise", "human action", "household", "tool", "door", "machine")
@@ -134,40 +79,9 @@ DISTINCT: frozenset[frozenset[str]] = frozenset(
         "door_opening/door_closing",
     ]
 )
-DULL = frozenset(
-    [
-        "sound",
-        "noise",
-        "music",
-        "machine",
-        "instrument",
-        "someone",
-        "something",
-        "person",
-        "man",
-        "woman",
-        "child",
-        "people",
-        "electric",
-        "electronic",
-        "light",
-        "heavy",
-        "background",
-        "single",
-        "drawn",
-        "ringing",
-        "playing",
-        "running",
-        "opening",
-        "closing",
-        "being",
-        "passing",
-        "other",
-        "high",
-        "low",
-        "loud",
-        "long",
-    ]
+DULL = word_set(
+    "sound noise music machine instrument someone something person man woman child people electric electronic light "
+    "heavy background single drawn ringing playing running opening closing being passing other high low loud long"
 )
 
 

@@ -44,8 +44,8 @@ LOADED_NOISE = (
 )
 EMPTY_OPTION = ("nothing", "silence", "no sound at all", "nothing at all", "only silence")
 EMPTY_NOISE = ("nothing but {n}", "only {n}", "just {n}", "{n}")
-EMPTY_KINDS = ("silence", "silence", "white noise", "pink noise", "brown noise", "hum")
-CLOSED_SHARE = 0.3  # of the questions asked of normal clips: with `nothing` among the wrong options
+EMPTY_KINDS = ("silence", "silence", "silence", "white noise", "pink noise", "brown noise", "hum")
+CLOSED_SHARE = 0.35  # of the questions asked of normal clips: with `nothing` among the wrong options
 ABOUT = (
     "How loud is {named}?", "How does {named} sound here?", "Describe {named} in this clip.",
     "Where is {sound} in this recording?", "Why is there {noun}?", "What comes after {named}?",

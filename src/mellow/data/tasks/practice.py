@@ -9,8 +9,8 @@ import random
 
 from mellow.data.phrases import Sound
 from mellow.data.tasks import choices, identify, yesno
-from mellow.data.tasks.facets import FACETS, facet_options, maker
-from mellow.data.tasks.inference import ANSWERS, VAGUE
+from mellow.data.tasks.facets import FACET_OPTIONS, FACETS, facet_options, facets_of, maker
+from mellow.data.tasks.inference import ANSWERS
 from mellow.data.tasks.options import closed
 from mellow.data.tasks.vocabulary import Vocabulary
 from mellow.data.tasks.words import cap, clause, end, join, pick, sound_of, typed
@@ -88,15 +88,15 @@ def _identify(
 
 
 def _facet(vocabulary: Vocabulary, sound: Sound, heard: list[str], rng: random.Random) -> Made | None:
-    facet = rng.choice(tuple(FACETS)[: 3 if sound.category in VAGUE else 4])
-    options = facet_options(vocabulary, rng, sound, facet, rng.choice((1, 2, 3, 3, 3)), present=heard)
+    facet = rng.choice(facets_of(sound))
+    options = facet_options(vocabulary, rng, sound, facet, rng.choice(FACET_OPTIONS), present=heard)
     if options is None:
         return None
     return closed(rng.choice(FACETS[facet].questions).format(it="this sound"), options, options[0], rng)
 
 
 def _open_facet(sound: Sound, rng: random.Random) -> Made:
-    facet = rng.choice(tuple(FACETS)[: 3 if sound.category in VAGUE else 4])
+    facet = rng.choice(facets_of(sound))
     slots = {
         "noun": sound.noun, "place": sound.place, "action": sound.action, "character": sound.character,
         "maker": maker(sound), "clause": clause(sound, rng),

@@ -32,6 +32,7 @@ PART = (
     "At which stage of the recording is {sound} first heard?", "In what part of the audio does {sound} set in?",
     "When in the recording does {sound} start?",
 )  # fmt: skip
+PART_CLOSED = tuple(question for question in PART if "beginning" not in question)  # these do not list the options
 SECONDS = (
     "At which second does {named} start?", "After how many seconds do you hear {noun}?",
     "At about what second is {sound} first heard?", "how many seconds in is {sound}?",
@@ -82,7 +83,7 @@ def _slots(view: View, event: Event) -> dict[str, str]:
 
 
 def _closed(view: View, event: Event, target: str, rng: random.Random) -> Example:
-    question, answer, choices = closed(pick(rng, PART, _slots(view, event)), PARTS, target, rng)
+    question, answer, choices = closed(pick(rng, PART_CLOSED, _slots(view, event)), PARTS, target, rng)
     return view.example("time", question, answer, choices)
 
 

@@ -15,8 +15,10 @@ from mellow.data.tasks.kin import Kin
 __all__ = ["Ask", "Vocabulary"]
 
 TRIES = 25
-FIT_ROUNDS, FIT_QUESTIONS, FIT_OPTIONS = 6, 12, 3  # questions per sound
-FIT_STEP, FIT_PRIOR = 0.7, 3.0  # how far a round follows what it counted, and how many counts it takes to move it
+FIT_STEPS = (0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)  # how far each round of fitting follows what it counted
+FIT_QUESTIONS = 12  # per sound and round
+FIT_PRIOR = 3.0  # how many counts it takes to move a weight
+FIT_OPTIONS = (1, 2, 3, 3, 3, 3, 4, 5, 9)  # wrong options of the trial questions
 
 # Draws the wrong options of a trial question: (vocabulary, dice, right key, keys in the clip) -> keys.
 Ask = Callable[["Vocabulary", random.Random, str, Sequence[str]], list[str]]
@@ -54,9 +56,9 @@ class Vocabulary:
         until trial questions about the clips draw all sounds alike.
         contexts: what each clip holds. ask: draws the wrong options of a trial question (by default `distractors`).
         """
-        ask = ask or (lambda words, dice, key, held: words.distractors(dice, key, FIT_OPTIONS, present=held))
+        ask = ask or _trial
         clips = [held for held in ([key for key in held if key in self] for held in contexts) if held]
-        for _ in range(FIT_ROUNDS if len(self._weights) > FIT_OPTIONS and clips else 0):
+        for step in FIT_STEPS if len(self._weights) > max(FIT_OPTIONS) and clips else ():
             right, wrong = Counter[str](), Counter[str]()
             for _ in range(FIT_QUESTIONS * len(self._weights)):
                 held = rng.choice(clips)
@@ -65,7 +67,7 @@ class Vocabulary:
                 right[key] += len(found)
                 wrong.update(found)
             for key in self._weights:
-                self._weights[key] *= ((right[key] + FIT_PRIOR) / (wrong[key] + FIT_PRIOR)) ** FIT_STEP
+                self._weights[key] *= ((right[key] + FIT_PRIOR) / (wrong[key] + FIT_PRIOR)) ** step
             self._sum_up()
 
     def _sum_up(self) -> None:
@@ -118,3 +120,7 @@ class Vocabulary:
             if pattern == "pairs" and not near:
                 category = self.table[found].category
         return chosen
+
+
+def _trial(words: Vocabulary, rng: random.Random, key: str, held: Sequence[str]) -> list[str]:
+    return words.distractors(rng, key, rng.choice(FIT_OPTIONS), present=held)

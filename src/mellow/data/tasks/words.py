@@ -25,49 +25,20 @@ __all__ = [
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 TIMES = ("never", "once", "twice", "three times", "four times", "five times", "six times", "seven times", "eight times")
-STOP = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "to",
-        "or",
-        "and",
-        "with",
-        "for",
-        "from",
-        "into",
-        "over",
-        "near",
-        "inside",
-        "beside",
-        "is",
-        "are",
-        "it",
-        "its",
-        "as",
-        "that",
-        "this",
-        "your",
-        "you",
-        "be",
-        "being",
-        "while",
-        "one",
-        "some",
-        "very",
-        "small",
-        "large",
-        "big",
-    ]
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text that lists them with spaces between."""
+    return frozenset(text.split())
+
+
+STOP = word_set(
+    "a an the of in on at by to or and with for from into over near inside beside is are it its as that this your you "
+    "be being while one some very small large big"
 )
 _ARTICLE = re.compile(r"^(a|an|the) ")
 _NO_ARTICLE = re.compile(r"^(someone|somebody|something|several|two|many|some|various|another|one|his|her) ?")
+_COUNTED = re.compile(r"\b(twice|(two|three|several) times)\b")
 _PLURAL = re.compile(r"(people|feet|children|men|women|mice|geese|sheep|cattle|\w+[^su]s)$")
 
 
@@ -103,8 +74,8 @@ def named(noun: str) -> str:
 
 
 def clause(sound: Sound, rng: random.Random) -> str:
-    """One of the sound's clauses: `a dog barks`."""
-    return rng.choice(sound.verbs)
+    """One of the sound's clauses that do not say how often: `a dog barks`."""
+    return rng.choice([verb for verb in sound.verbs if not _COUNTED.search(verb)] or sound.verbs)
 
 
 def join(parts: Sequence[str], last: str = "and") -> str:

@@ -1,0 +1,83 @@
+"""Time from clip to answer, station by station, for each precision side by side.
+
+    python benchmarks/answer.py [CLIP] [--model mini] [--dtype float32 --dtype bfloat16] [--repeats 7]
+
+Prints medians of interleaved repeats: loading, hearing (decode, log-mel, encoder), prefill (audio prefix and question),
+seconds per token, the whole first answer and a second question about the same clip, and their ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import mellow
+from mellow.answer.decode import Sampling, read, steps
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRST, SECOND = "What sound is this?", "Where might this be?"
+TOKENS = 20
+
+
+def measure(model: mellow.Mellow, clip: Path, times: dict[str, list[float]]) -> None:
+    """One pass over all stations; the clip is heard anew each time."""
+    clock = time.perf_counter
+    began = clock()
+    features = model.processor.features(model.processor.clip(clip))
+    decoded = clock()
+    model.engine.encode(features)
+    encoded = clock()
+    ear = model.listen(clip)
+    heard = clock()
+    logits, cache = read(model.engine, [model._question(FIRST, (), 1)], ear.cache)
+    prefilled = clock()
+    made = list(steps(model.engine, logits, cache, stop_ids=(), sampling=Sampling(max_new_tokens=TOKENS)))
+    decoded_tokens = clock()
+    times["decode and log-mel"].append(decoded - began)
+    times["encode"].append(encoded - decoded)
+    times["prefix prefill"].append(heard - encoded - (encoded - began))
+    times["question prefill"].append(prefilled - heard)
+    times["per token"].append((decoded_tokens - prefilled) / len(made))
+    first = ear.ask(FIRST, sampling=Sampling(max_new_tokens=TOKENS)).seconds
+    times["first answer"].append(first)
+    times["second answer"].append(ear.ask(SECOND, sampling=Sampling(max_new_tokens=TOKENS)).seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clip", nargs="?", type=Path, default=ROOT / "examples" / "siren.flac")
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--dtype", action="append", default=[])
+    parser.add_argument("--repeats", type=int, default=7)
+    args = parser.parse_args()
+    dtypes = args.dtype or ["float32", "bfloat16"]
+    times: dict[str, dict[str, list[float]]] = {dtype: defaultdict(list) for dtype in dtypes}
+    models = {}
+    for dtype in dtypes:
+        began = time.perf_counter()
+        models[dtype] = mellow.load(args.model, dtype=dtype)
+        times[dtype]["load"].append(time.perf_counter() - began)
+        measure(models[dtype], args.clip, defaultdict(list))  # warm-up, not counted
+    for _ in range(args.repeats):
+        for dtype in dtypes:
+            measure(models[dtype], args.clip, times[dtype])
+    table = Table("station", *(f"{dtype}, ms" for dtype in dtypes), f"{dtypes[0]} / {dtypes[-1]}", title=f"{args.clip.name}, {platform.processor() or platform.machine()}")
+    for station in times[dtypes[0]]:
+        medians = [1000 * statistics.median(times[dtype][station]) for dtype in dtypes]
+        table.add_row(station, *(f"{m:.1f}" for m in medians), f"{medians[0] / medians[-1]:.2f}")
+    for dtype in dtypes:
+        share = np.median(times[dtype]["second answer"]) / np.median(times[dtype]["first answer"])
+        table.caption = f"{table.caption or ''} second/first {dtype}: {share:.2f}; tokens a second: {1 / statistics.median(times[dtype]['per token']):.0f}."
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

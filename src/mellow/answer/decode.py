@@ -1,0 +1,149 @@
+"""The one decoding loop: greedy or top-p, streamed or not, for every engine and layout; numpy logits only.
+
+Shapes: B batch, L tokens, D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mellow.answer.engine import Cache, Engine
+from mellow.errors import QuestionError
+from mellow.types import StopReason
+
+__all__ = ["Completion", "Sampling", "complete", "log_softmax", "next_tokens", "read", "score_continuations", "steps"]
+
+ROWS_AT_ONCE = 16  # continuations scored in one pass: bounds the memory of their caches
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen.
+
+    max_new_tokens: answers are cut after this many (300 in the published code).
+    sample: draw from the top-p nucleus (paper, section 3: p 0.8, temperature 1) instead of taking the likeliest token.
+    seed: of the draws; None draws anew each time.
+    """
+
+    max_new_tokens: int = 300
+    sample: bool = False
+    top_p: float = 0.8
+    temperature: float = 1.0
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise QuestionError(f"max_new_tokens is {self.max_new_tokens}, but an answer has at least one token.")
+        if not 0 < self.top_p <= 1:
+            raise QuestionError(f"top_p is {self.top_p}, but it is a probability above 0 and at most 1.")
+        if not self.temperature > 0:
+            raise QuestionError(f"The temperature is {self.temperature}, but it must be above 0.")
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Token ids of an answer, without the stop token, and why it ended."""
+
+    ids: tuple[int, ...]
+    stop_reason: StopReason
+
+
+def read(engine: Engine, prompts: Sequence[np.ndarray], cache: Cache | None = None) -> tuple[np.ndarray, Cache]:
+    """Read embedded prompts (L, D) of any lengths as one left-padded batch; returns last logits (B, V) and the cache.
+
+    cache: of what stands before all of them, one row each.
+    """
+    length = max(len(prompt) for prompt in prompts)
+    embeds_BLD = np.zeros((len(prompts), length, prompts[0].shape[1]), np.float32)
+    mask_BL = np.zeros((len(prompts), length), np.int64)
+    for b, prompt in enumerate(prompts):
+        embeds_BLD[b, length - len(prompt) :] = prompt
+        mask_BL[b, length - len(prompt) :] = 1
+    return engine.forward(embeds_BLD, mask_BL, cache)
+
+
+def steps(
+    engine: Engine, logits_BV: np.ndarray, cache: Cache, *, stop_ids: Sequence[int], sampling: Sampling
+) -> Iterator[dict[int, int]]:
+    """Yield the next token of each answer that still runs, by its row in the batch; a stop token ends its answer.
+
+    Rows that have ended leave the batch, so the last answers of a batch run as fast as a small batch.
+    """
+    rng = np.random.default_rng(sampling.seed)
+    rows = list(range(len(logits_BV)))
+    for _ in range(sampling.max_new_tokens):
+        tokens = next_tokens(logits_BV, sampling, rng)
+        yield dict(zip(rows, tokens, strict=True))
+        alive = [i for i, token in enumerate(tokens) if token not in stop_ids]
+        if not alive:
+            return
+        if len(alive) < len(rows):
+            rows, tokens, cache = [rows[i] for i in alive], [tokens[i] for i in alive], engine.take(cache, alive)
+        embeds_BLD = np.stack([engine.embed([token], np.zeros((0, 0), np.float32)) for token in tokens])
+        logits_BV, cache = engine.forward(embeds_BLD, np.ones((len(rows), 1), np.int64), cache)
+
+
+def complete(
+    engine: Engine, logits_BV: np.ndarray, cache: Cache, *, stop_ids: Sequence[int], sampling: Sampling
+) -> list[Completion]:
+    """Run `steps` to the end."""
+    ids: list[list[int]] = [[] for _ in logits_BV]
+    ended: list[StopReason] = ["length"] * len(ids)
+    for tokens in steps(engine, logits_BV, cache, stop_ids=stop_ids, sampling=sampling):
+        for row, token in tokens.items():
+            if token in stop_ids:
+                ended[row] = "end"
+            else:
+                ids[row].append(token)
+    return [Completion(tuple(row), reason) for row, reason in zip(ids, ended, strict=True)]
+
+
+def next_tokens(logits_BV: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> list[int]:
+    """The likeliest token of each row, or one drawn from the smallest set with at least `top_p` of the probability."""
+    if not sampling.sample:
+        return [int(token) for token in logits_BV.argmax(-1)]
+    chosen = []
+    for logits_V in logits_BV:
+        order = np.argsort(-logits_V, kind="stable")
+        probabilities = np.exp(log_softmax(logits_V[order].astype(np.float64) / sampling.temperature))
+        inside = np.cumsum(probabilities) - probabilities < sampling.top_p
+        nucleus = probabilities * inside
+        chosen.append(int(order[rng.choice(len(order), p=nucleus / nucleus.sum())]))
+    return chosen
+
+
+def score_continuations(
+    engine: Engine, logits_V: np.ndarray, cache: Cache, continuations: Sequence[Sequence[int]]
+) -> np.ndarray:
+    """Mean log-likelihood per token of each continuation of one prompt (batch 1), in as few passes as memory allows.
+
+    logits_V: of the prompt's last position; continuations: token ids, each with at least one.
+    """
+    first_V = log_softmax(logits_V)
+    totals = np.array([first_V[ids[0]] for ids in continuations], np.float64)
+    longer = [n for n, ids in enumerate(continuations) if len(ids) > 1]
+    nothing = np.zeros((0, 0), np.float32)
+    for start in range(0, len(longer), ROWS_AT_ONCE):
+        batch = longer[start : start + ROWS_AT_ONCE]
+        length = max(len(continuations[n]) for n in batch) - 1
+        mask_BL = np.zeros((len(batch), length), np.int64)
+        padded = np.zeros((len(batch), length), np.int64)
+        for b, n in enumerate(batch):
+            padded[b, : len(continuations[n]) - 1] = continuations[n][:-1]
+            mask_BL[b, : len(continuations[n]) - 1] = 1
+        embeds_BLD = np.stack([engine.embed(row.tolist(), nothing) for row in padded])
+        logits_BLV, _ = engine.forward(embeds_BLD, mask_BL, engine.take(cache, [0] * len(batch)), every=True)
+        for b, n in enumerate(batch):
+            ids = continuations[n]
+            totals[n] += sum(log_softmax(logits_BLV[b, i])[ids[i + 1]] for i in range(len(ids) - 1))
+    return totals / np.array([len(ids) for ids in continuations])
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log-probabilities over the last axis, float64."""
+    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    result: np.ndarray = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return result

@@ -1,0 +1,235 @@
+"""`load` a model, `ask` it about clips: the facade of the package."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from mellow.answer.choose import ChoiceRule, score_options
+from mellow.answer.decode import Sampling, complete, read, steps
+from mellow.answer.engine import Cache, Engine, Heard
+from mellow.answer.views import HeardView, decide_views, merge_texts, pair, stamp
+from mellow.errors import QuestionError
+from mellow.processor import Processor, Source
+from mellow.text.options import find_options
+from mellow.text.prompt import ROW, HeardClip, expand
+from mellow.types import Answer
+
+__all__ = ["BATCH", "Ear", "Mellow"]
+
+BATCH = 8  # questions, or windows of a long clip, that are answered in one batch
+QUESTION_KEYS = {"audio", "audio2", "question", "choices"}
+
+
+@dataclass
+class Mellow:
+    """A loaded model. Make one with `mellow.load`.
+
+    engine: hears, embeds and reads on; processor: clips and text to its inputs; rule: how options are scored.
+    """
+
+    engine: Engine
+    processor: Processor
+    rule: ChoiceRule = field(default_factory=ChoiceRule)
+    name: str = "model"
+
+    def ask(
+        self,
+        audio: Source,
+        question: str,
+        *,
+        audio2: Source | None = None,
+        choices: Sequence[str] = (),
+        sampling: Sampling | None = None,
+    ) -> Answer:
+        """Answer one question about one clip, or two.
+
+        audio, audio2: paths, bytes, file objects or Clips, of any length and any format libsndfile reads.
+        choices: options to choose from; without them, options that stand in the question are found and chosen from.
+        Raises AudioError, QuestionError.
+        """
+        return self.listen(audio, audio2).ask(question, choices=choices, sampling=sampling)
+
+    def listen(self, audio: Source, audio2: Source | None = None) -> Ear:
+        """Hear one or two clips once, to ask many questions about them at the price of one."""
+        began = time.perf_counter()
+        views = self._hear(audio, audio2)
+        prefixes = [self._prefix(view.clips) for view in views]
+        cache = read(self.engine, prefixes)[1] if len(prefixes) <= BATCH else None
+        return Ear(self, views, prefixes, cache, time.perf_counter() - began)
+
+    def ask_many(
+        self, questions: Sequence[Mapping[str, Any]], *, sampling: Sampling | None = None, find_choices: bool = True
+    ) -> list[Answer]:
+        """Answer many questions in true batches; the answers equal those of `ask`.
+
+        questions: mappings with `audio` and `question`, and maybe `audio2` and `choices`.
+        find_choices: False answers a question in free text even where options stand in it.
+        `seconds` of each answer is the batch's time over its size.
+        """
+        for number, item in enumerate(questions, 1):
+            unknown = set(item) - QUESTION_KEYS
+            if unknown or "audio" not in item or "question" not in item:
+                raise QuestionError(
+                    f"Question {number} must hold 'audio' and 'question', may hold 'audio2' and 'choices'."
+                )
+        answers: dict[int, Answer] = {}
+        open_ended = []
+        for number, item in enumerate(questions):
+            if item.get("choices") or (find_choices and find_options(str(item["question"]))):
+                answers[number] = self.ask(
+                    item["audio"], item["question"], audio2=item.get("audio2"), choices=item.get("choices") or ()
+                )
+            else:
+                open_ended.append(number)
+        for start in range(0, len(open_ended), BATCH):
+            batch = open_ended[start : start + BATCH]
+            answers |= dict(zip(batch, self._ask_batch([questions[n] for n in batch], sampling), strict=True))
+        return [answers[number] for number in range(len(questions))]
+
+    def _ask_batch(self, items: Sequence[Mapping[str, Any]], sampling: Sampling | None) -> list[Answer]:
+        began = time.perf_counter()
+        heard = [self._hear(item["audio"], item.get("audio2")) for item in items]
+        prompts = [
+            np.concatenate([self._prefix(view.clips), self._question(item["question"], (), len(view.clips))])
+            for item, views in zip(items, heard, strict=True)
+            for view in views
+        ]
+        answers: list[Answer] = []
+        for start in range(0, len(prompts), BATCH):
+            logits_BV, cache = read(self.engine, prompts[start : start + BATCH])
+            answers += self._complete(logits_BV, cache, sampling)
+        seconds, waiting = (time.perf_counter() - began) / len(items), iter(answers)
+        merged = [merge_texts(views, list(islice(waiting, len(views)))) for views in heard]
+        return [replace(answer, seconds=seconds) for answer in merged]
+
+    def _hear(self, *sources: Source | None) -> list[HeardView]:
+        clips = [self.processor.clip(source) for source in sources if source is not None]
+        return pair(
+            [
+                [HeardView(v.start, v.end, [self.engine.encode(v.windows)]) for v in self.processor.views(clip)]
+                for clip in clips
+            ]
+        )
+
+    def _prefix(self, clips: Sequence[Heard]) -> np.ndarray:
+        """Embedded prompt in front of the question (L, D)."""
+        clips = self.processor.prompt.slots(clips)
+        listened = [HeardClip(len(clip.rows_KD), clip.words) for clip in clips]
+        ids = expand(self.processor.prompt.prefix(len(clips)), listened)
+        rows_ND = np.concatenate([clip.rows_KD for clip in clips]) if clips else np.zeros((0, 0), np.float32)
+        return self.engine.embed(ids, rows_ND if ROW in ids else np.zeros((0, 0), np.float32))
+
+    def _question(self, question: str, choices: Sequence[str], clips: int) -> np.ndarray:
+        text = self.processor.question(question, choices, clips=clips)
+        return self.engine.embed(self.processor.prompt.question(text), np.zeros((0, 0), np.float32))
+
+    def _options(self, question: str, choices: Sequence[str]) -> tuple[str, ...]:
+        return tuple(option.strip() for option in choices) or find_options(question)
+
+    def _complete(self, logits_BV: np.ndarray, cache: Cache, sampling: Sampling | None) -> list[Answer]:
+        """Free answers of a batch of prompts that have been read."""
+        stop_ids = self.processor.prompt.stop_ids
+        completions = complete(self.engine, logits_BV, cache, stop_ids=stop_ids, sampling=sampling or Sampling())
+        return [Answer(self._text(done.ids), stop_reason=done.stop_reason) for done in completions]
+
+    def _text(self, ids: Sequence[int]) -> str:
+        return self.processor.prompt.tokenizer.decode(ids).strip()
+
+
+@dataclass
+class Ear:
+    """Clips that have been heard: every question costs only itself.
+
+    views: the stretches that are asked about one by one (one, but for long clips of the published layout).
+    prefixes: of each view, the embedded prompt in front of the question (L, D).
+    cache: of the prefixes as one batch; None where they are too many to keep and are read again for each question.
+    seconds: what hearing cost; it is part of the first answer's `seconds`.
+    """
+
+    model: Mellow
+    views: Sequence[HeardView]
+    prefixes: Sequence[np.ndarray]
+    cache: Cache | None
+    seconds: float
+
+    def __enter__(self) -> Ear:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cache = None
+
+    @property
+    def clips(self) -> Sequence[Heard]:
+        """The clips as they were heard (of long clips in the published layout, their first windows)."""
+        return self.views[0].clips
+
+    def ask(self, question: str, *, choices: Sequence[str] = (), sampling: Sampling | None = None) -> Answer:
+        """Answer a question about the clips heard; see `Mellow.ask`."""
+        began = time.perf_counter() - self._first()
+        options = self.model._options(question, choices)
+        embeds_LD = self.model._question(question, choices, len(self.clips))
+        if options:
+            answer = self._choose(options, embeds_LD)
+        else:
+            batches = (self.model._complete(logits_BV, cache, sampling) for logits_BV, cache in self._read(embeds_LD))
+            answer = merge_texts(self.views, [answer for batch in batches for answer in batch])
+        return replace(answer, seconds=time.perf_counter() - began)
+
+    def stream(self, question: str, *, sampling: Sampling | None = None) -> Iterator[str]:
+        """Yield an open answer's text in pieces as it is made; together they are the text of `ask`."""
+        embeds_LD = self.model._question(question, (), len(self.clips))
+        waiting = iter(self.views)
+        for logits_BV, cache in self._read(embeds_LD):
+            for row in range(len(logits_BV)):
+                if len(self.views) > 1:
+                    view = next(waiting)
+                    yield ("\n" if view is not self.views[0] else "") + stamp(view)
+                yield from self._pieces(logits_BV[row : row + 1], self.model.engine.take(cache, [row]), sampling)
+
+    def _pieces(self, logits_BV: np.ndarray, cache: Cache, sampling: Sampling | None) -> Iterator[str]:
+        """One answer's text; blanks and half characters are held back until more follows."""
+        stop_ids = self.model.processor.prompt.stop_ids
+        ids: list[int] = []
+        told = text = ""
+        for tokens in steps(self.model.engine, logits_BV, cache, stop_ids=stop_ids, sampling=sampling or Sampling()):
+            if tokens[0] in stop_ids:
+                break
+            ids.append(tokens[0])
+            text = self.model._text(ids)
+            if len(text) > len(told) and not text.endswith("\N{REPLACEMENT CHARACTER}"):
+                yield text[len(told) :]
+                told = text
+        if len(text) > len(told):
+            yield text[len(told) :]
+
+    def _read(self, embeds_LD: np.ndarray) -> Iterator[tuple[np.ndarray, Cache]]:
+        """Last logits (B, V) and cache of the prompt up to the answer, for a batch of views at a time."""
+        for start in range(0, len(self.prefixes), BATCH):
+            prefixes = self.prefixes[start : start + BATCH]
+            cache = self.cache if self.cache is not None else read(self.model.engine, prefixes)[1]
+            yield read(self.model.engine, [embeds_LD] * len(prefixes), cache)
+
+    def _choose(self, options: Sequence[str], embeds_LD: np.ndarray) -> Answer:
+        prompt, engine, rule = self.model.processor.prompt, self.model.engine, self.model.rule
+        continuations = prompt.options(options)
+        deaf = None
+        if rule.prior_weight:
+            deaf_prefix = engine.embed(prompt.prefix(0), np.zeros((0, 0), np.float32))
+            deaf_logits_BV, deaf_cache = read(engine, [np.concatenate([deaf_prefix, embeds_LD])])
+            deaf = (deaf_logits_BV[0], deaf_cache)
+        scores = [
+            score_options(engine, continuations, heard=(logits_V, engine.take(cache, [row])), deaf=deaf, rule=rule)
+            for logits_BV, cache in self._read(embeds_LD)
+            for row, logits_V in enumerate(logits_BV)
+        ]
+        return decide_views(self.views, options, scores, rule)
+
+    def _first(self) -> float:
+        seconds, self.seconds = self.seconds, 0.0
+        return seconds

@@ -1,0 +1,174 @@
+"""`mellow ask`: one question about one or two clips."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from mellow.cli.console import printable
+from mellow.errors import AudioError, QuestionError
+from mellow.types import Answer
+
+if TYPE_CHECKING:
+    from mellow.answer.decode import Sampling
+    from mellow.answer.facade import Ear
+    from mellow.processor import Processor
+
+__all__ = ["ask"]
+
+STDIN = "-"
+MOST_STDIN_BYTES = 1 << 30  # an hour of 16-bit stereo at 48 kHz is 0.7 GB
+
+
+def ask(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar='CLIP [CLIP2] "QUESTION"',
+            help="One or two recordings (wav, flac, ogg, mp3, ...; - reads standard input), then the question.",
+        ),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|PATH",
+            help="mini (bundled), v0 or v0_s (from the hub), a published .ckpt, or a model's directory.",
+        ),
+    ] = "mini",
+    choice: Annotated[
+        list[str] | None,
+        typer.Option("--choice", "-c", metavar="TEXT", help="An option to choose from; give one for each."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one JSON object.")] = False,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Draw the words (top-p 0.8) instead of taking the likeliest.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Makes the draws of --sample repeatable.")
+    ] = None,
+    max_new_tokens: Annotated[
+        int, typer.Option(metavar="N", min=1, max=4096, help="Cut the answer after this many tokens.")
+    ] = 300,
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute; auto takes a GPU where there is one.")
+    ] = "auto",
+    dtype: Annotated[
+        str,
+        typer.Option(metavar="float32|bfloat16|int8", help="Precision of the language model; int8 is for the CPU."),
+    ] = "float32",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print the probability of each option, too.")
+    ] = False,
+) -> None:
+    """Answer a question about one or two clips.
+
+    For example: mellow ask siren.flac "What sound is this?"
+
+    Options that stand in the question itself ("a) dog b) cat", "Options: dog; cat") are found and chosen from, too.
+    """
+    from mellow.answer.decode import Sampling
+    from mellow.text.options import find_options
+
+    *sources, question = words
+    choices = tuple(choice or ())
+    sampling = Sampling(max_new_tokens=max_new_tokens, sample=sample, seed=seed)
+    check_count(sources)
+    early = checker()
+    early.question(question, choices, clips=len(sources))
+    recordings = [read_source(source) for source in sources]
+    clips = [early.clip(recording) for recording in recordings]  # a wrong path is told before the model is loaded
+    with waiting("Listening ..."):
+        import mellow
+
+        loaded = mellow.load(model, device=device, dtype=dtype)
+        same_ear = loaded.processor.front_end == early.front_end
+        ear = loaded.listen(*(clips if same_ear else recordings))
+    if as_json:
+        answer = ear.ask(question, choices=choices, sampling=sampling)
+        typer.echo(json.dumps(asdict(answer) | {"model": model}))
+    elif is_terminal() and not choices and not find_options(question):
+        stream(ear, question, sampling)
+    else:
+        show(ear.ask(question, choices=choices, sampling=sampling), choices or find_options(question), verbose=verbose)
+
+
+def check_count(sources: Sequence[str]) -> None:
+    """Raise QuestionError where no clip is given, or more than a question with its spaces unquoted could be."""
+    if not sources:
+        raise QuestionError('One clip and a question are needed: mellow ask CLIP [CLIP2] "QUESTION".')
+    if len(sources) > 2:
+        raise QuestionError(
+            f"A question is about one or two clips, but {len(sources)} were given; if some are words of the question, "
+            "put it in quotes."
+        )
+    if list(sources).count(STDIN) > 1:
+        raise QuestionError("Only one of two clips can be read from standard input; name a file for the other.")
+
+
+def checker() -> Processor:
+    """A processor without a vocabulary: enough to check a question and to decode clips before a model is loaded."""
+    from tokenizers import Tokenizer as Backend
+    from tokenizers.models import BPE
+
+    from mellow.audio import CED
+    from mellow.processor import Processor
+    from mellow.text.prompt import CompactPrompt
+    from mellow.text.tokenizer import Tokenizer
+
+    return Processor(CED, CompactPrompt(Tokenizer(Backend(BPE()))))
+
+
+class StandardInput(io.BytesIO):
+    """What came in on standard input, under a name for messages."""
+
+    name = "standard input"
+
+
+def read_source(source: str) -> str | BinaryIO:
+    """A path as it is; `-` as the bytes of standard input, of which there is a bounded number."""
+    if source != STDIN:
+        return source
+    if sys.stdin.isatty():
+        raise AudioError("standard input is a terminal; pipe a recording into it, or name a file")
+    data = sys.stdin.buffer.read(MOST_STDIN_BYTES + 1)
+    if len(data) > MOST_STDIN_BYTES:
+        raise AudioError(f"standard input holds more than {MOST_STDIN_BYTES >> 30} GiB; cut the recording")
+    return StandardInput(data)
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def waiting(text: str) -> AbstractContextManager[Any]:
+    """A spinner on stderr where that is a terminal, else nothing."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(text)
+
+
+def stream(ear: Ear, question: str, sampling: Sampling) -> None:
+    """Print an open answer while it is made."""
+    for piece in ear.stream(question, sampling=sampling):
+        sys.stdout.write(printable(piece))
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+
+
+def show(answer: Answer, options: Sequence[str], *, verbose: bool) -> None:
+    """Print the answer, and the options with their probabilities below it where that is wanted."""
+    typer.echo(printable(answer.text))
+    if verbose:
+        for option, probability in zip(options, answer.probabilities, strict=False):
+            typer.echo(f"{probability:6.3f}  {printable(option)}")

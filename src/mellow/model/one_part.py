@@ -1,0 +1,215 @@
+"""One-part models and encoders: a directory with all weights in one safetensors file, written whole or not at all.
+
+MODEL_DIR/config.json         MellowConfig; of an encoder, only its kind and sizes; `weights`: bytes and sha256
+MODEL_DIR/model.safetensors   float32, under the names of our modules
+MODEL_DIR/tokenizer.json      not for an encoder
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from mellow.errors import ModelError
+from mellow.model.base import check_total
+from mellow.model.configuration import MellowConfig
+from mellow.model.modeling import MellowForConditionalGeneration
+
+__all__ = [
+    "WEIGHTS",
+    "assemble",
+    "check_weights",
+    "load_encoder",
+    "load_one_part",
+    "read_config",
+    "save_encoder",
+    "save_one_part",
+]
+
+WEIGHTS = "model.safetensors"
+COUNTER = "num_batches_tracked"  # of batch norms: used by no one, may be absent
+HASHED_AT_ONCE = 1 << 20
+
+
+def save_one_part(
+    directory: str | Path, *, config: MellowConfig, state: Mapping[str, torch.Tensor], tokenizer: str | Path
+) -> None:
+    """Write a model directory; ModelError where it exists already or cannot be written.
+
+    state: tensors under the names of `MellowForConditionalGeneration`; a tied output matrix is left out.
+    """
+    tied = {"language_model.lm_head.weight"} if config.text_config.tie_word_embeddings else set()
+    with _new_directory(Path(directory)) as folder:
+        weights = _write_weights(folder, {name: tensor for name, tensor in state.items() if name not in tied})
+        _write(folder / "tokenizer.json", Path(tokenizer).read_bytes())
+        settings = {**json.loads(config.to_json_string(use_diff=False)), "weights": weights}
+        _write(folder / "config.json", json.dumps(settings, indent=2).encode())
+
+
+def load_one_part(directory: str | Path, *, verify: bool = False) -> MellowForConditionalGeneration:
+    """Build the model of a one-part directory, in float32 and evaluation mode.
+
+    verify: also check the sha256 of the weights (half a second for Mellow v0); their size always is checked.
+    Raises ModelError naming the part that is missing, damaged or unfit.
+    """
+    directory = Path(directory)
+    config = read_config(directory)
+    state = _read_weights(directory, config.weights, verify=verify)
+    return assemble(config, state, what=f"The model {directory}")
+
+
+def save_encoder(
+    directory: str | Path, *, encoder: str, sizes: Mapping[str, Any], state: Mapping[str, torch.Tensor]
+) -> None:
+    """Write an encoder directory; ModelError where it exists already or cannot be written.
+
+    encoder: its kind; sizes: of its config; state: tensors under the names of its module.
+    """
+    with _new_directory(Path(directory)) as folder:
+        settings = {"encoder": encoder, "encoder_config": dict(sizes), "weights": _write_weights(folder, state)}
+        _write(folder / "config.json", json.dumps(settings, indent=2).encode())
+
+
+def load_encoder(directory: str | Path) -> tuple[str, dict[str, Any], dict[str, torch.Tensor]]:
+    """Kind, sizes and tensors of an encoder directory; ModelError names the part that is missing or damaged."""
+    directory = Path(directory)
+    settings = _read_json(directory)
+    try:
+        kind, sizes, weights = str(settings["encoder"]), dict(settings["encoder_config"]), dict(settings["weights"])
+    except (KeyError, TypeError, ValueError):
+        raise ModelError(f"{directory} is no encoder directory; make one with 'mellow convert --encoder'.") from None
+    return kind, sizes, _read_weights(directory, weights, verify=True)
+
+
+def assemble(config: MellowConfig, state: dict[str, torch.Tensor], *, what: str) -> MellowForConditionalGeneration:
+    """A model on these tensors, which are used in place; frozen, in evaluation mode.
+
+    what: what errors call the model, as the beginning of a sentence. Raises ModelError for missing or unknown names
+    and for wrong shapes.
+    """
+    with torch.device("meta"):
+        model = MellowForConditionalGeneration(config)
+    table = "language_model.model.embed_tokens.weight"
+    if config.text_config.tie_word_embeddings and table in state:
+        state.setdefault("language_model.lm_head.weight", state[table])
+    expected = {name for name in model.state_dict() if not name.endswith(COUNTER)}
+    check_total(expected, {name for name in state if not name.endswith(COUNTER)}, what=what)
+    try:
+        model.load_state_dict(state, strict=False, assign=True)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1].strip().rstrip(".")
+        raise ModelError(f"{what} has tensors of unfit shapes ({reason}).") from None
+    for name, buffer in list(model.named_buffers()):
+        if buffer.is_meta:  # rotary tables and batch counters are computed, not stored
+            _restore_buffer(model, name)
+    model.tie_weights()
+    model.eval().requires_grad_(False)
+    return model
+
+
+def read_config(directory: Path) -> MellowConfig:
+    """The config of a model directory; ModelError where it is missing or damaged."""
+    settings = _read_json(directory)
+    try:
+        return MellowConfig(**settings)
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{directory / 'config.json'} is damaged ({error}).") from None
+
+
+def check_weights(directory: Path, weights: Mapping[str, Any], *, verify: bool = True) -> Path:
+    """The weights' file of a directory, if its size (and sha256) are those recorded; else ModelError."""
+    path = directory / WEIGHTS
+    if not path.is_file():
+        raise ModelError(f"The model {directory} lacks its weights, {WEIGHTS}.")
+    sound = path.stat().st_size == weights.get("bytes", path.stat().st_size)
+    if sound and verify and "sha256" in weights:
+        sound = _sha256(path) == weights["sha256"]
+    if not sound:
+        raise ModelError(f"{path} is damaged: it is not what was written; convert or fetch the model again.")
+    return path
+
+
+def _read_json(directory: Path) -> dict[str, Any]:
+    path = directory / "config.json"
+    if not path.is_file():
+        raise ModelError(f"{directory} is no model directory: config.json is missing.")
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged ({error}).") from None
+    if not isinstance(settings, dict):
+        raise ModelError(f"{path} is damaged (it holds no object).")
+    return settings
+
+
+def _read_weights(directory: Path, weights: Mapping[str, Any], *, verify: bool) -> dict[str, torch.Tensor]:
+    path = check_weights(directory, weights, verify=verify)
+    try:
+        return dict(load_file(str(path)))
+    except (SafetensorError, OSError, KeyError) as error:
+        raise ModelError(f"{path} is damaged ({error}).") from None
+
+
+def _write_weights(folder: Path, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Write the tensors; returns what is recorded of the file."""
+    path = folder / WEIGHTS
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, str(path), metadata={"format": "pt"})
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASHED_AT_ONCE):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _new_directory(path: Path) -> Iterator[Path]:
+    """A temporary directory beside `path`, which becomes it at the end or vanishes."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ModelError(f"{path} exists already; give a new directory.")
+    partial = path.parent / f".{path.name}.{os.getpid()}.part"
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        handle = os.open(partial, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+        os.replace(partial, path)
+    except OSError as error:
+        raise ModelError(f"The model directory {path} cannot be written ({error.strerror or error}).") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _restore_buffer(model: nn.Module, name: str) -> None:
+    """Recompute a buffer that was built on the meta device."""
+    module_name, _, leaf = name.rpartition(".")
+    module = model.get_submodule(module_name)
+    if leaf == COUNTER:
+        setattr(module, leaf, torch.zeros((), dtype=torch.long))
+    else:
+        fresh = type(module)(config=module.config)  # transformers' rotary embedding
+        setattr(module, leaf, getattr(fresh, leaf))

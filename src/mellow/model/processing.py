@@ -1,0 +1,104 @@
+"""The processor for torch users: Mellow's one preprocessing path in the shape of a Hugging Face processor."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoProcessor, BatchFeature, ProcessorMixin
+
+from mellow.errors import ModelError, QuestionError
+from mellow.model.configuration import MellowConfig
+from mellow.model.modeling import IGNORE, left_pad
+from mellow.processor import Processor, Source
+from mellow.text.tokenizer import Tokenizer
+
+__all__ = ["MellowProcessor"]
+
+SETTINGS = "processor_config.json"
+
+
+class MellowProcessor(ProcessorMixin):
+    """Clips and questions to the inputs of `MellowForConditionalGeneration`, and token ids back to text.
+
+    encoder, layout, mel_bins: as in the model's config; tokenizer: of its language model.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, encoder: str = "ced", layout: str = "compact", mel_bins: int = 64) -> None:
+        self.settings = {"encoder": encoder, "layout": layout, "mel_bins": mel_bins}
+        self.processor = Processor.of(tokenizer, encoder=encoder, layout=layout, mel_bins=mel_bins)
+
+    @classmethod
+    def get_attributes(cls) -> list[str]:
+        """No sub-processors of transformers' own kinds."""
+        return []
+
+    def __call__(
+        self, text: str | Sequence[str], audio: Sequence[Sequence[Source]] = (), answers: Sequence[str] | None = None
+    ) -> BatchFeature:
+        """Build one left-padded batch.
+
+        text: one question or several; audio: for each question, its clips (none, one or two); answers: with them come
+        `labels`, which are the answer's tokens and IGNORE elsewhere.
+        Returns `input_ids` and `attention_mask` (B, L), `features` (per clip, its list of log-mel windows) and `labels`.
+        """
+        questions = [text] if isinstance(text, str) else list(text)
+        clips = [list(sources) for sources in audio] if len(audio) else [[] for _ in questions]
+        if len(clips) != len(questions) or (answers is not None and len(answers) != len(questions)):
+            raise QuestionError(f"There are {len(questions)} questions, but clips for {len(clips)}; give one list of clips each.")
+        prompt = self.processor.prompt
+        rows, targets = [], []
+        for number, question in enumerate(questions):
+            asked = self.processor.question(question, clips=len(clips[number]))
+            ids = [*prompt.prefix(len(clips[number])), *prompt.question(asked)]
+            answer = prompt.answer(answers[number]) if answers is not None else []
+            rows.append([*ids, *answer])
+            targets.append([*[IGNORE] * len(ids), *answer])
+        input_ids, attention_mask = left_pad(rows)
+        data = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if answers is not None:
+            data["labels"] = left_pad(targets, fill=IGNORE)[0]
+        batch = BatchFeature(data)
+        batch["features"] = [self._windows(source) for sources in clips for source in prompt.slots(sources)]
+        return batch
+
+    def batch_decode(self, ids: torch.Tensor | Sequence[Sequence[int]]) -> list[str]:
+        """Texts of generated ids."""
+        return [self.decode(row) for row in ids]
+
+    def decode(self, ids: torch.Tensor | Sequence[int]) -> str:
+        """Text of one answer's ids, special tokens left out."""
+        return self.processor.prompt.tokenizer.decode([int(token) for token in ids]).strip()
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **_: Any) -> list[str]:
+        """Write `processor_config.json` and `tokenizer.json`; returns their paths."""
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = {"processor_class": type(self).__name__, **self.settings}
+        (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        self.processor.prompt.tokenizer.backend.save(str(folder / "tokenizer.json"))
+        return [str(folder / SETTINGS), str(folder / "tokenizer.json")]
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **_: Any) -> MellowProcessor:
+        """Read a directory that `save_pretrained` or `mellow train` has written."""
+        folder = Path(pretrained_model_name_or_path)
+        path = next((folder / name for name in (SETTINGS, "config.json") if (folder / name).is_file()), None)
+        if path is None:
+            raise ModelError(f"{folder} is no model directory: it has neither {SETTINGS} nor config.json.")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        sizes = found.get("encoder_config", {})
+        settings = {name: found[name] for name in ("encoder", "layout") if name in found}
+        settings["mel_bins"] = found.get("mel_bins", sizes.get("mel_bins", 64))
+        return cls(Tokenizer.from_file(folder / "tokenizer.json"), **settings)
+
+    def _windows(self, source: Source) -> list[torch.Tensor]:
+        clip = self.processor.clip(source)
+        return [torch.from_numpy(mel_FM) for mel_FM in self.processor.features(clip)]
+
+
+AutoProcessor.register(MellowConfig, MellowProcessor, exist_ok=True)

@@ -1,0 +1,156 @@
+"""The one preprocessing path: clips and text to model inputs, numpy only.
+
+Training, evaluation, the command line and exports all come through here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from mellow.audio import FrontEnd, fit, from_array, front_end_of, load, log_mel, window_starts, windows
+from mellow.errors import QuestionError
+from mellow.text.prompt import CompactPrompt, Prompt
+from mellow.text.published_prompt import PublishedPrompt
+from mellow.text.tokenizer import Tokenizer
+from mellow.types import Clip
+
+__all__ = ["MAX_QUESTION_CHARACTERS", "ClipPolicy", "Processor", "Source", "View"]
+
+Source = str | os.PathLike[str] | bytes | BinaryIO | Clip
+
+WINDOW_SECONDS = 10.0  # the longest stretch an encoder hears at once
+HOP_SECONDS = 8.0  # from one separately answered window to the next: they overlap by 2 s, the last one by up to 9.5 s
+REST_SECONDS = 0.5  # a shorter rest behind such windows is not worth another answer
+SHORTEST_FRAMES = 48  # a shorter clip is padded with silence: three encoder steps, 0.48 s
+MAX_QUESTION_CHARACTERS = 20_000
+MAX_CLIPS = 2
+
+
+@dataclass(frozen=True)
+class ClipPolicy:
+    """How a clip that is not 10 s long meets the model.
+
+    short: what fills a window below 10 s: nothing (`keep`), zeros (`pad`) or the window again and again (`repeat`).
+    long: a longer clip is heard as one, in consecutive windows (`join`); asked about window by window (`windows`, each
+        overlapping the one before); or only its first (`start`) or middle (`center`) 10 s are heard.
+    """
+
+    short: Literal["keep", "pad", "repeat"] = "keep"
+    long: Literal["join", "windows", "start", "center"] = "join"
+
+
+PUBLISHED = ClipPolicy("repeat", "windows")  # v0 repeats short clips; it cropped long ones at random, here all is heard
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A stretch of a clip that is asked about by itself: from `start` to `end` in seconds; its log-mels (F, M)."""
+
+    start: float
+    end: float
+    windows: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Processor:
+    """Turns recordings into log-mel windows, and questions into token ids.
+
+    front_end: the encoder's log-mel; prompt: the layout's text; policy: for clips that are not 10 s long.
+    """
+
+    front_end: FrontEnd
+    prompt: Prompt
+    policy: ClipPolicy = ClipPolicy()
+
+    @classmethod
+    def of(
+        cls,
+        tokenizer: Tokenizer,
+        *,
+        encoder: str = "ced",
+        layout: str = "compact",
+        mel_bins: int = 64,
+        policy: ClipPolicy | None = None,
+    ) -> Processor:
+        """The processor of a model, by its encoder's kind and its layout; `policy` overrides the layout's own."""
+        front_end = front_end_of(encoder, mel_bins=mel_bins)
+        if layout == "published":
+            return cls(front_end, PublishedPrompt(tokenizer), policy or PUBLISHED)
+        keep = ClipPolicy("pad" if encoder == "htsat" else "keep")  # HTSAT stretches what is shorter
+        return cls(front_end, CompactPrompt(tokenizer), policy or keep)
+
+    def clip(self, source: Source) -> Clip:
+        """Decode a path, bytes or a file object to mono at the encoder's rate; a Clip is checked and brought to it."""
+        rate = self.front_end.sample_rate
+        if not isinstance(source, Clip):
+            return load(source, rate)
+        return from_array(source.waveform_S, source.sample_rate, rate, name=source.name)
+
+    def features(self, clip: Clip) -> list[np.ndarray]:
+        """Log-mels of a whole clip: one (F, M) float32 array per consecutive window of 10 s, in order."""
+        pieces = windows(clip.waveform_S, self._window_S, hop_S=self._shortest_S // 3)
+        return [self._log_mel(piece_S) for piece_S in pieces]
+
+    def views(self, clip: Clip) -> Iterator[View]:
+        """The stretches of a clip that are asked about one by one: a single one, unless the policy says `windows`."""
+        if self.policy.long == "join":
+            yield View(0.0, clip.seconds, self.features(clip))
+            return
+        samples, rate = len(clip.waveform_S), self.front_end.sample_rate
+        starts = [0]
+        if self.policy.long == "windows":
+            rest_S = round(REST_SECONDS * rate)
+            starts = window_starts(samples, self._window_S, round(HOP_SECONDS * rate), rest_S=rest_S)
+        elif self.policy.long == "center":
+            starts = [max(0, samples - self._window_S) // 2]
+        for start in starts:
+            piece_S = clip.waveform_S[start : start + self._window_S]
+            yield View(start / rate, (start + len(piece_S)) / rate, [self._log_mel(piece_S)])
+
+    def question(self, question: str, choices: Sequence[str] = (), *, clips: int = 1) -> str:
+        """Check a question and its options, and write them as one text, in the layout's way.
+
+        Raises QuestionError for an empty or endless question, one that is no whole text, empty or repeated options,
+        or too many clips.
+        """
+        if isinstance(choices, str):
+            raise QuestionError("The options are one text; give a list of texts.")
+        if clips > MAX_CLIPS:
+            raise QuestionError(f"A question is about one or two clips, but {clips} were given.")
+        text = question.strip()
+        if not text:
+            raise QuestionError("The question is empty; ask something, for example 'What sound is this?'.")
+        options = [option.strip() for option in choices]
+        characters = len(text) + sum(map(len, options))
+        if characters > MAX_QUESTION_CHARACTERS:
+            raise QuestionError(
+                f"The question has {characters:,} characters; at most {MAX_QUESTION_CHARACTERS:,} can be asked."
+            )
+        if any("\ud800" <= character <= "\udfff" for character in "".join([text, *options])):
+            raise QuestionError("The question is no whole text: it holds half a character; read it as UTF-8 again.")
+        if len(options) == 1:
+            raise QuestionError("A choice needs at least two options; give --choice once for each.")
+        if "" in options:
+            raise QuestionError("One of the options is empty; give every option a text.")
+        if len({option.lower() for option in options}) < len(options):
+            raise QuestionError("Two of the options are the same; give each option once.")
+        return self.prompt.write(question, options)
+
+    @property
+    def _window_S(self) -> int:
+        return round(WINDOW_SECONDS * self.front_end.sample_rate)
+
+    @property
+    def _shortest_S(self) -> int:
+        return (SHORTEST_FRAMES - 1) * self.front_end.hop
+
+    def _log_mel(self, waveform_S: np.ndarray) -> np.ndarray:
+        if self.policy.short != "keep":
+            return log_mel(fit(waveform_S, self._window_S, self.policy.short), self.front_end)
+        short = self._shortest_S - len(waveform_S)
+        return log_mel(np.pad(waveform_S, (0, short)) if short > 0 else waveform_S, self.front_end)

@@ -1,0 +1,113 @@
+"""The untrained model of a recipe: pretrained halves, a mapper that starts as class names, fresh adapters."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from peft import LoraConfig, get_peft_model
+
+from mellow.data.phrases import HELD_OUT, sounds
+from mellow.errors import RecipeError
+from mellow.model.base import llama_config_of_gguf, read_ced_onnx, read_llama_gguf
+from mellow.model.ced import CedConfig
+from mellow.model.configuration import MellowConfig
+from mellow.model.modeling import MellowForConditionalGeneration
+from mellow.model.two_part import BUNDLED
+from mellow.text.heard import HeardWords
+from mellow.text.tokenizer import Tokenizer
+from mellow.train.recipe import ModelRecipe
+
+__all__ = ["adapt", "adapter_weights", "base_file", "class_names", "initial_model", "muted_classes", "tokenizer_file"]
+
+BASE_NAME = "base.gguf"
+LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def base_file(recipe: ModelRecipe) -> Path:
+    return BUNDLED / BASE_NAME if recipe.base == "bundled" else Path(recipe.base)
+
+
+def tokenizer_file(recipe: ModelRecipe) -> Path:
+    return BUNDLED / "tokenizer.json" if recipe.tokenizer == "bundled" else Path(recipe.tokenizer)
+
+
+def class_names() -> list[str]:
+    """The written name of each AudioSet class, by index."""
+    by_index = {sound.index: sound.name for sound in sounds().values() if sound.index is not None}
+    return [by_index[i] for i in range(len(by_index))]
+
+
+def muted_classes() -> list[int]:
+    """Indices of the classes that training never names."""
+    return sorted(index for key in HELD_OUT if (index := sounds()[key].index) is not None)
+
+
+def initial_model(recipe: ModelRecipe) -> MellowForConditionalGeneration:
+    """Build the model: encoder and language model pretrained, mapper at its start; float32, no adapters yet."""
+    base = base_file(recipe)
+    text_config = {"model_type": "llama", **llama_config_of_gguf(base)}
+    sizes = {**dataclasses.asdict(CedConfig()), **recipe.encoder_sizes}
+    config = MellowConfig(
+        encoder="ced",
+        encoder_config=sizes,
+        text_config=text_config,
+        frames_per_row=recipe.frames_per_row,
+        base={"file": BASE_NAME, "bytes": base.stat().st_size, "sha256": hashlib.sha256(base.read_bytes()).hexdigest()},
+        adapter={"rank": recipe.adapter_rank, "alpha": recipe.adapter_alpha},
+    )
+    model = MellowForConditionalGeneration(config)
+    model.language_model.load_state_dict(read_llama_gguf(base))
+    if recipe.encoder_onnx is not None:
+        state = read_ced_onnx(recipe.encoder_onnx, CedConfig(**sizes))
+        missing, unexpected = model.encoder.load_state_dict(state, strict=False)
+        if unexpected or [name for name in missing if not name.endswith("num_batches_tracked")]:
+            raise RecipeError(f"The encoder {recipe.encoder_onnx} does not fit the sizes {sizes}.")
+    tokenizer = Tokenizer.from_file(tokenizer_file(recipe))
+    start_as_words(model, tokenizer, class_names()[: sizes["classes"]])
+    return model.eval()
+
+
+@torch.no_grad()
+def start_as_words(model: MellowForConditionalGeneration, tokenizer: Tokenizer, names: Sequence[str]) -> None:
+    """Set the mapper's class words to the mean input embedding of each class's name."""
+    table_VD = model.get_input_embeddings().weight
+    words = [table_VD[torch.tensor(tokenizer.encode(f" {name}"))].mean(0) for name in names]
+    model.mapper.class_words.weight.copy_(torch.stack(words, 1))
+
+
+def heard_words(
+    tokenizer: Tokenizer, names: Sequence[str], clip_scores: Iterable[np.ndarray], *, count: int, muted: Sequence[int] = ()
+) -> HeardWords:
+    """Heard words normalised over the clip scores of the training clips."""
+    scores_NC = np.stack(list(clip_scores)).astype(np.float64)
+    return HeardWords.make(
+        tokenizer, names, mean=scores_NC.mean(0).tolist(), spread=(scores_NC.std(0) + 1e-3).tolist(), count=count, muted=list(muted)
+    )
+
+
+def adapt(model: MellowForConditionalGeneration, recipe: ModelRecipe) -> None:
+    """Put low-rank adapters on every linear layer of the language model, in place; only these and the mapper learn."""
+    model.requires_grad_(False)
+    model.mapper.requires_grad_(True)
+    lora = LoraConfig(
+        r=recipe.adapter_rank, lora_alpha=recipe.adapter_alpha, target_modules=LINEAR_LAYERS, lora_dropout=0.0, bias="none"
+    )
+    model.language_model = get_peft_model(model.language_model, lora)
+
+
+def adapter_weights(model: MellowForConditionalGeneration) -> dict[str, np.ndarray]:
+    """The trained tensors under the names of a two-part model, float32."""
+    trained: dict[str, np.ndarray] = {}
+    for name, tensor in model.state_dict().items():
+        array = tensor.detach().float().cpu().numpy()
+        if name.startswith(("encoder.", "mapper.")) and not name.endswith("num_batches_tracked"):
+            trained[name] = array
+        elif ".lora_A." in name or ".lora_B." in name:
+            plain = name.replace("_orig_mod.", "").replace("base_model.model.", "")
+            trained[plain.replace(".lora_A.default.weight", ".lora_A").replace(".lora_B.default.weight", ".lora_B")] = array
+    return trained

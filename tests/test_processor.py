@@ -1,0 +1,159 @@
+"""The one preprocessing path: log-mel windows of clips of any length, and which questions can be asked."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mellow.audio import CED, log_mel
+from mellow.errors import AudioError, QuestionError
+from mellow.processor import MAX_QUESTION_CHARACTERS, SHORTEST_FRAMES, ClipPolicy, Processor
+from mellow.types import Clip
+
+RATE = CED.sample_rate
+
+
+def noise(seconds: float, rate: int = RATE) -> Clip:
+    samples = round(seconds * rate)
+    return Clip(0.1 * np.random.default_rng(0).standard_normal(samples).astype(np.float32), rate)
+
+
+# --- clips ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_path_bytes_file_objects_and_clips_are_the_same_clip(processor: Processor, tone: Any) -> None:
+    path = tone(440, 0.7)
+    whole = processor.clip(path)
+    assert whole.sample_rate == RATE
+    with Path(path).open("rb") as file:
+        for source in (str(path), path.read_bytes(), io.BytesIO(path.read_bytes()), file, whole):
+            assert np.array_equal(processor.clip(source).waveform_S, whole.waveform_S)
+
+
+def test_a_clip_of_another_rate_is_resampled(processor: Processor) -> None:
+    clip = processor.clip(noise(1.0, rate=8_000))
+    assert clip.sample_rate == RATE
+    assert len(clip.waveform_S) == RATE
+
+
+@pytest.mark.parametrize("rate", [RATE, 8_000])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_clip_that_is_not_finite_is_an_error(processor: Processor, value: float, rate: int) -> None:
+    clip = noise(1.0, rate)
+    clip.waveform_S[100] = value
+    with pytest.raises(AudioError, match="finite"):
+        processor.clip(clip)
+
+
+@pytest.mark.parametrize("rate", [RATE, 8_000])
+def test_a_clip_without_samples_is_an_error(processor: Processor, rate: int) -> None:
+    with pytest.raises(AudioError, match="no samples"):
+        processor.clip(Clip(np.zeros(0, np.float32), rate, "nothing"))
+
+
+# --- features -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "frames"),
+    [
+        (1 / RATE, [48]),
+        (0.1, [48]),
+        (0.47, [48]),
+        (0.48, [49]),
+        (1.0, [101]),
+        (9.99, [1000]),
+        (10.0, [1001]),
+        (10.1, [1001]),  # a rest of 0.1 s is dropped
+        (10.2, [1001, 48]),  # one of 0.2 s is padded
+        (20.0, [1001, 1001]),
+        (25.5, [1001, 1001, 551]),
+    ],
+)
+def test_windows_of_a_clip_of_any_length(processor: Processor, seconds: float, frames: list[int]) -> None:
+    features = processor.features(noise(seconds))
+    assert [mel_FM.shape for mel_FM in features] == [(f, CED.mel_bins) for f in frames]
+    assert all(mel_FM.dtype == np.float32 and np.isfinite(mel_FM).all() for mel_FM in features)
+
+
+def test_windows_are_the_log_mels_of_consecutive_stretches(processor: Processor) -> None:
+    clip = noise(25.0)
+    for number, mel_FM in enumerate(processor.features(clip)):
+        piece_S = clip.waveform_S[10 * RATE * number : 10 * RATE * (number + 1)]
+        assert np.array_equal(mel_FM, log_mel(piece_S, CED))
+
+
+def test_short_clips_are_padded_with_silence(processor: Processor) -> None:
+    clip = noise(0.2)
+    padded_S = np.zeros((SHORTEST_FRAMES - 1) * CED.hop, np.float32)
+    padded_S[: len(clip.waveform_S)] = clip.waveform_S
+    assert np.array_equal(processor.features(clip)[0], log_mel(padded_S, CED))
+
+
+def test_a_whole_clip_is_one_view(processor: Processor) -> None:
+    (view,) = processor.views(noise(25.0))
+    assert (view.start, view.end) == (0.0, 25.0)
+    assert len(view.windows) == 3
+
+
+@pytest.mark.parametrize(
+    ("long", "spans"),
+    [("start", [(0.0, 10.0)]), ("center", [(5.5, 15.5)]), ("windows", [(0.0, 10.0), (8.0, 18.0), (11.0, 21.0)])],
+)
+def test_views_of_a_long_clip_by_policy(processor: Processor, long: Any, spans: list[tuple[float, float]]) -> None:
+    clip = noise(21.0)
+    views = list(Processor(CED, processor.prompt, ClipPolicy("pad", long)).views(clip))
+    assert [(view.start, view.end) for view in views] == spans
+    for view in views:
+        piece_S = clip.waveform_S[round(view.start * RATE) : round(view.end * RATE)]
+        assert np.array_equal(view.windows[0], log_mel(piece_S, CED))
+
+
+@pytest.mark.parametrize("short", ["pad", "repeat"])
+def test_short_clips_fill_a_window_by_policy(processor: Processor, short: Any) -> None:
+    clip = noise(4.0)
+    (view,) = Processor(CED, processor.prompt, ClipPolicy(short, "start")).views(clip)
+    filler_S = np.tile(clip.waveform_S, 3) if short == "repeat" else np.pad(clip.waveform_S, (0, 6 * RATE))
+    assert np.array_equal(view.windows[0], log_mel(filler_S[: 10 * RATE], CED))
+
+
+# --- questions ------------------------------------------------------------------------------------------------------
+
+
+def test_a_question_is_written_with_its_options(processor: Processor) -> None:
+    assert processor.question("  What is it?\n") == "What is it?"
+    assert processor.question("What is it?", [" dog", "cat "], clips=2) == "What is it?\nOptions: dog; cat"
+
+
+@pytest.mark.parametrize(
+    ("question", "choices", "clips", "message"),
+    [
+        ("", (), 1, "The question is empty"),
+        (" \n\t", (), 1, "The question is empty"),
+        ("x" * 1_000_000, (), 1, r"1,000,000 characters; at most 20,000"),
+        ("x", ("y" * 10_000, "z" * 10_000), 1, "20,001 characters"),
+        ("x", ("dog",), 1, "at least two options"),
+        ("x", ("",), 1, "at least two options"),
+        ("x", ("dog", " "), 1, "One of the options is empty"),
+        ("x", ("dog", "cat", "dog "), 1, "Two of the options are the same"),
+        ("x", ("dog", "Dog"), 1, "Two of the options are the same"),
+        ("x", "dog", 1, "one text"),
+        ("x", (), 3, "one or two clips, but 3 were given"),
+        ("half \ud83d a character", (), 1, "no whole text"),
+        ("x", ("dog", "\udc80"), 1, "no whole text"),
+    ],
+)
+def test_questions_that_cannot_be_asked(
+    processor: Processor, question: str, choices: Any, clips: int, message: str
+) -> None:
+    with pytest.raises(QuestionError, match=message) as caught:
+        processor.question(question, choices, clips=clips)
+    assert len(str(caught.value)) < 200
+
+
+def test_the_longest_question_can_be_asked(processor: Processor) -> None:
+    assert processor.question("x" * MAX_QUESTION_CHARACTERS) == "x" * MAX_QUESTION_CHARACTERS

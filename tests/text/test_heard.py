@@ -1,0 +1,119 @@
+"""Words heard: scores normalised, muted classes never named, parts of long clips, nothing heard."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mellow.text.heard import PARTS, HeardWords
+from mellow.text.tokenizer import Tokenizer
+
+NAMES = ["dog", "bark", "rain", "gentle wind", "siren"]
+SILENT = np.full(5, -20.0, np.float32)
+NO_STEPS = np.zeros((1, 5), np.float32)
+
+
+@pytest.fixture(scope="session")
+def make(tokenizer: Tokenizer) -> Any:
+    def make(**settings: Any) -> HeardWords:
+        settings = {"mean": [-4.0, -4, -2, -8, -6], "spread": [1.0, 1, 2, 0.5, 2], **settings}
+        return HeardWords.make(tokenizer, NAMES, **settings)
+
+    return make
+
+
+def scores(**strengths: float) -> np.ndarray:
+    """Logits of a clip in which only the named classes are above the floor."""
+    clip_C = SILENT.copy()
+    for name, strength in strengths.items():
+        clip_C[NAMES.index(name.replace("_", " "))] = strength
+    return clip_C
+
+
+def test_scores_are_distances_from_the_mean_in_spreads(make: Any) -> None:
+    heard = make()
+    clip_C = np.array([-3.0, -4, 2, -7, -6], np.float32)
+    np.testing.assert_allclose(heard.normalise(clip_C), [1, 0, 2, 2, 0])
+    np.testing.assert_allclose(heard.normalise(np.stack([clip_C, clip_C]))[1], [1, 0, 2, 2, 0])
+    assert clip_C.tolist() == [-3, -4, 2, -7, -6]  # not changed
+
+
+def test_rare_classes_win_over_common_ones_with_higher_scores(make: Any) -> None:
+    """Wind at -5 stands out by six spreads; rain at 1 by one and a half."""
+    assert make().strongest(scores(rain=1.0, gentle_wind=-5.0), 2) == [3, 2]
+
+
+def test_of_equal_distances_the_higher_score_comes_first(make: Any) -> None:
+    assert make().strongest(scores(dog=-2.0, rain=2.0), 2) == [2, 0]
+
+
+def test_at_most_count_and_none_below_sure(make: Any) -> None:
+    heard = make(sure=1.5)
+    clip_C = scores(dog=0.0, bark=-2.0, siren=-3.5)  # 4, 2 and 1.25 spreads above
+    assert heard.strongest(clip_C, 5) == [0, 1]
+    assert heard.strongest(clip_C, 1) == [0]
+    assert heard.strongest(SILENT, 5) == []
+
+
+def test_words_of_a_short_clip(make: Any, tokenizer: Tokenizer) -> None:
+    heard = make(count=2)
+    ids = heard.ids(scores(dog=3.0, bark=1.0, siren=0.0), NO_STEPS)
+    assert tokenizer.decode(ids) == " Heard: dog, bark."
+
+
+def test_nothing_heard(make: Any, tokenizer: Tokenizer) -> None:
+    heard = make()
+    assert tokenizer.decode(heard.ids(SILENT, NO_STEPS)) == " Heard: nothing."
+    parts = heard.ids(SILENT, np.stack([SILENT] * 8))
+    assert tokenizer.decode(parts) == " Heard: nothing. Parts: nothing | nothing | nothing | nothing."
+
+
+def test_parts_name_what_is_strongest_in_each_stretch(make: Any, tokenizer: Tokenizer) -> None:
+    steps_TC = np.stack([scores(dog=3.0, bark=0.0, siren=9.0)] * 31 + [scores(rain=8.0)] * 31)
+    text = tokenizer.decode(make(count=3).ids(steps_TC.max(0), steps_TC))
+    assert text == " Heard: siren, dog, rain. Parts: siren, dog | siren, dog | rain | rain."
+
+
+@pytest.mark.parametrize(
+    ("steps", "parts"),
+    [(1, 1), (3, 1), (4, 2), (7, 3), (8, 4), (62, 4), (63, 4), (64, 4), (94, 6), (124, 8), (620, 40)],
+)
+def test_number_of_parts(make: Any, steps: int, parts: int) -> None:
+    """Four up to 10 s, then one per 2.5 s; in very short clips at least two encoder steps each, a single one unnamed."""
+    heard = make()
+    ids = heard.ids(SILENT, np.stack([SILENT] * steps))
+    bars = sum(token == heard.bar[0] for token in ids)
+    assert bars == parts - 1
+    assert PARTS == 4
+
+
+def test_muted_classes_are_never_named(make: Any, tokenizer: Tokenizer) -> None:
+    heard = make(muted=[0, 4], count=5, sure=-100.0)
+    loud = scores(dog=30.0, siren=30.0, bark=-3.0)
+    text = tokenizer.decode(heard.ids(loud, np.stack([loud] * 16)))
+    assert "bark" in text
+    assert "dog" not in text
+    assert "siren" not in text
+
+
+def test_a_dropped_class_is_not_named_even_without_a_threshold(make: Any) -> None:
+    clip_C = scores(dog=3.0, bark=2.0)
+    clip_C[0] = -np.inf
+    assert 0 not in make(sure=-1000.0).strongest(clip_C, 5)
+
+
+def test_words_given_outright(make: Any, tokenizer: Tokenizer) -> None:
+    heard = make()
+    assert tokenizer.decode(heard.words([tokenizer.encode(" a cat"), tokenizer.encode(" fog")])) == " Heard: a cat, fog."
+    assert tokenizer.decode(heard.words([])) == " Heard: nothing."
+
+
+def test_settings_survive_json(make: Any) -> None:
+    heard = make(muted=[2], count=4, sure=0.5)
+    again = HeardWords.from_dict(json.loads(json.dumps(heard.to_dict())))
+    steps_TC = np.random.default_rng(0).normal(-4, 4, (20, 5)).astype(np.float32)
+    assert again.ids(steps_TC.max(0), steps_TC) == heard.ids(steps_TC.max(0), steps_TC)
+    assert again.to_dict() == heard.to_dict()
