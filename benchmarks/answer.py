@@ -69,13 +69,19 @@ def main() -> None:
     for _ in range(args.repeats):
         for dtype in dtypes:
             measure(models[dtype], args.clip, times[dtype])
-    table = Table("station", *(f"{dtype}, ms" for dtype in dtypes), f"{dtypes[0]} / {dtypes[-1]}", title=f"{args.clip.name}, {platform.processor() or platform.machine()}")
+    table = Table(
+        "station",
+        *(f"{dtype}, ms" for dtype in dtypes),
+        f"{dtypes[0]} / {dtypes[-1]}",
+        title=f"{args.clip.name}, {platform.processor() or platform.machine()}",
+    )
     for station in times[dtypes[0]]:
         medians = [1000 * statistics.median(times[dtype][station]) for dtype in dtypes]
         table.add_row(station, *(f"{m:.1f}" for m in medians), f"{medians[0] / medians[-1]:.2f}")
     for dtype in dtypes:
         share = np.median(times[dtype]["second answer"]) / np.median(times[dtype]["first answer"])
-        table.caption = f"{table.caption or ''} second/first {dtype}: {share:.2f}; tokens a second: {1 / statistics.median(times[dtype]['per token']):.0f}."
+        rate = 1 / statistics.median(times[dtype]["per token"])
+        table.caption = f"{table.caption or ''} {dtype}: second/first answer {share:.2f}, {rate:.0f} tokens a second."
     Console().print(table)
 
 

@@ -2,8 +2,8 @@
 
     python scripts/measure_development.py data/mini --manifest MANIFEST --model mini --out runs/measured.jsonl
 
-Every item is a closed question whose options are scored with and without the audio; both scores are kept per item, so that
-tables for any prior weight come from one run. Chance is one over the number of options.
+Every item is a closed question whose options are scored with and without the audio; both scores are kept per item, so
+that tables for any prior weight come from one run. Chance is one over the number of options.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +24,14 @@ from rich.progress import track
 from rich.table import Table
 
 import mellow
-from mellow.answer.decode import read, score_continuations
+from mellow.answer.decode import Sampling, read, score_continuations
 from mellow.data.phrases import HELD_OUT, sounds
 from mellow.data.scene import Scene
 from mellow.data.store import audio_path, read_scenes
 from mellow.types import Clip
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+DULL = frozenset(("a", "an", "the", "of", "is", "are", "on", "in", "at", "to", "and", "or", "with", "it", "someon"))
 NOTHING = np.zeros((0, 0), np.float32)
 
 
@@ -124,6 +126,38 @@ def noise(item: Item) -> Clip:
     return Clip((0.1 * rng.standard_normal(80_000)).astype(np.float32), 16_000, "noise")
 
 
+def named(model: mellow.Mellow, scenes: list[Scene], esc: set[str], folder: Path, limit: int) -> tuple[int, int]:
+    """How many free answers to "What sound is this?" name the right one of the 50 known sounds best.
+
+    The sound named is the one whose phrases share most with the answer (words weighted by rarity); a tie names none.
+    """
+    rng = random.Random(11)
+    known = [
+        s for s in scenes if "-rec-" in s.name and s.split == "development" and s.events and s.events[0].sound in esc
+    ]
+    chosen = balanced(known, limit, rng)
+    vocabulary = {key: phrase_words(key) for key in esc}
+    spread = Counter(word for words in vocabulary.values() for word in words)
+    questions = [{"audio": folder / audio_path(scene.name), "question": "What sound is this?"} for scene in chosen]
+    hits = 0
+    for scene, answer in zip(chosen, model.ask_many(questions, sampling=Sampling(max_new_tokens=24)), strict=True):
+        said = {stem(word) for word in re.findall(r"[a-z]+", answer.text.lower())}
+        scores = {key: sum(1 / spread[word] for word in words & said) for key, words in vocabulary.items()}
+        best = max(scores.values())
+        hits += best > 0 and [key for key, score in scores.items() if score == best] == [scene.events[0].sound]
+    return hits, len(chosen)
+
+
+def phrase_words(key: str) -> set[str]:
+    sound = sounds()[key]
+    return {stem(word) for word in re.findall(r"[a-z]+", " ".join([sound.name, sound.noun, *sound.verbs]))} - DULL
+
+
+def stem(word: str) -> str:
+    """A crude stem: enough to bring `barks`, `barking` and `bark` together."""
+    return re.sub(r"(ing|ed|es|s|e)$", "", word)
+
+
 def table(rows: list[dict[str, object]]) -> Table:
     out = Table("test", "items", "chance", *(f"prior x {w}" for w in WEIGHTS))
     by_test: dict[str, list[dict[str, object]]] = defaultdict(list)
@@ -175,6 +209,8 @@ def main() -> None:
             )
             file.write(json.dumps(rows[-1]) + "\n")
     Console(width=140).print(table(rows))
+    hits, asked = named(model, scenes, esc, args.data, args.limit)
+    print(f"Free answers that name the sound (50 known sounds): {hits} of {asked}, {100 * hits / asked:.1f} %.")
 
 
 if __name__ == "__main__":

@@ -140,7 +140,12 @@ def clock(rng: Rng) -> Wave:
     pieces = []
     for n in range(12):
         pitch = 1.0 if n % 2 == 0 else 0.82
-        body = [(2100 * pitch, 0.6, 0.006), (3400 * pitch, 0.8, 0.004), (5200 * pitch, 0.5, 0.003), (950 * pitch, 0.4, 0.008)]
+        body = [
+            (2100 * pitch, 0.6, 0.006),
+            (3400 * pitch, 0.8, 0.004),
+            (5200 * pitch, 0.5, 0.003),
+            (950 * pitch, 0.4, 0.008),
+        ]
         tick_S = partials(0.08, body, rng) + 0.5 * noise(0.08, rng, low=2000) * decay(0.08, 0.002, attack=0.0003)
         pieces += [(0.2 + 0.5 * n, tick_S), (0.2 + 0.5 * n + 0.022, 0.35 * tick_S)]
     return levelled(room(place(6.2, pieces), rng, seconds=0.25, level=0.2) + 0.002 * noise(6.2, rng, slope=6), 0.4)
@@ -167,9 +172,17 @@ def knock(rng: Rng) -> Wave:
     """Three knocks on a wooden door."""
     pieces = []
     for start in (0.4, 0.72, 1.04):
-        body = [(140.0, 1.0, 0.02), (235.0, 0.8, 0.015), (390.0, 0.6, 0.012), (640.0, 0.4, 0.008), (1050.0, 0.25, 0.005)]
+        body = [
+            (140.0, 1.0, 0.02),
+            (235.0, 0.8, 0.015),
+            (390.0, 0.6, 0.012),
+            (640.0, 0.4, 0.008),
+            (1050.0, 0.25, 0.005),
+        ]
         body = [(f * (1 + 0.01 * rng.standard_normal()), level, half) for f, level, half in body]
-        hit_S = partials(0.25, body, rng) + 0.5 * noise(0.25, rng, low=200, high=3000) * decay(0.25, 0.005, attack=0.0005)
+        hit_S = partials(0.25, body, rng) + 0.5 * noise(0.25, rng, low=200, high=3000) * decay(
+            0.25, 0.005, attack=0.0005
+        )
         pieces.append((start, hit_S * (0.9 + 0.1 * rng.random())))
     return levelled(room(place(2.5, pieces), rng, seconds=0.5, level=0.4) + 0.001 * noise(2.5, rng, slope=6), 0.7)
 
@@ -202,8 +215,7 @@ def siren_then_rain(rng: Rng) -> Wave:
 
 
 SOUNDS: dict[str, Callable[[Rng], Wave]] = {
-    sound.__name__: sound
-    for sound in (siren, bell, rain, steps, clock, bird, knock, engine, silence, siren_then_rain)
+    sound.__name__: sound for sound in (siren, bell, rain, steps, clock, bird, knock, engine, silence, siren_then_rain)
 }
 
 

@@ -20,7 +20,11 @@ import torch
 import mellow
 from mellow.answer.facade import Mellow
 from mellow.audio import CED
+from mellow.model.build import build_encoder
+from mellow.model.configuration import MellowConfig
+from mellow.model.convert import convert
 from mellow.model.modeling import MellowForConditionalGeneration
+from mellow.model.published import LANGUAGE_MODEL, published_key_map
 from mellow.model.two_part import BUNDLED, load_two_part, save_two_part
 from mellow.processor import Processor
 from mellow.text.prompt import CompactPrompt
@@ -221,6 +225,59 @@ def tiny_model(tiny_model_dir: Path) -> MellowForConditionalGeneration:
 def tiny(tiny_model_dir: Path) -> Mellow:
     """The two-part model behind the facade."""
     return mellow.load(str(tiny_model_dir))
+
+
+# --- the published layout -------------------------------------------------------------------------------------------
+
+PUBLISHED_SIZES: dict[str, Any] = {"width": 4, "patch": 32, "depths": (1,), "heads": (2,), "mlp_ratio": 2, "classes": 5}
+PUBLISHED_TEXT = {**LANGUAGE_MODEL, "hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2}
+PUBLISHED_TEXT |= {"num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 8}
+
+
+@pytest.fixture(scope="session")
+def published_config() -> MellowConfig:
+    """Mellow v0, narrow and shallow: the same 32 steps, 129 rows a clip, and vocabulary."""
+    text = {"model_type": "llama", **PUBLISHED_TEXT}
+    return MellowConfig(encoder="htsat", encoder_config=PUBLISHED_SIZES, text_config=text, layout="published")
+
+
+@pytest.fixture(scope="session")
+def published_state(published_config: MellowConfig) -> dict[str, torch.Tensor]:
+    """Random weights under the published names; the embedding is small, so that greedy answers do not just repeat."""
+    model = MellowForConditionalGeneration(published_config)
+    generator = torch.Generator().manual_seed(0)
+    ours = dict(model.state_dict())
+    for name, tensor in ours.items():
+        if tensor.is_floating_point() and not name.endswith(("running_mean", "running_var")):
+            spread = 0.1 if "embed" in name or tensor.ndim < 2 else 1.5 * tensor[0].numel() ** -0.5
+            centre = float("norm" in name and name.endswith("weight"))
+            ours[name] = centre + spread * torch.randn(tensor.shape, generator=generator)
+    ours["encoder.bn0.running_mean"] = torch.full((64,), -40.0)
+    ours["encoder.bn0.running_var"] = torch.full((64,), 400.0)
+    sizes = build_encoder(published_config).config
+    key_map = published_key_map(sizes, PUBLISHED_TEXT)  # type: ignore[arg-type]
+    state = {their: ours[our] for our, their in (key_map.mapped | key_map.counters).items() if their not in key_map.tied}
+    return state | {name: state[other] for name, other in key_map.tied.items()}
+
+
+@pytest.fixture(scope="session")
+def published_checkpoint(published_state: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a file, with the prefix that some published files have."""
+    path = tmp_path_factory.mktemp("published") / "tiny.ckpt"
+    torch.save({f"module.{name}": tensor for name, tensor in published_state.items()}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def published_dir(published_checkpoint: Path, published_config: MellowConfig) -> Path:
+    """The same as a converted model directory. Do not change it: copy it first."""
+    return convert(published_checkpoint, published_checkpoint.with_name("tiny"), config=published_config)
+
+
+@pytest.fixture(scope="session")
+def published(published_dir: Path) -> Mellow:
+    """The same behind the facade."""
+    return mellow.load(published_dir, device="cpu")
 
 
 @pytest.fixture(scope="session")

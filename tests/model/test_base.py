@@ -14,7 +14,8 @@ from onnx import helper, numpy_helper
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from mellow.errors import KeyMapError, ModelError
-from mellow.model.base import check_total, llama_config_of_gguf, open_gguf, read_ced_onnx, read_llama_gguf
+from mellow.model.base import check_total, llama_config_of_gguf, open_gguf, read_llama_gguf
+from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.ced import Ced, CedConfig
 from mellow.model.gguf_file import requantise_embedding
 from mellow.text.prompt import CompactPrompt

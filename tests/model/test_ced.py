@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mellow.audio import CED, load, log_mel
-from mellow.model.base import read_ced_onnx
+from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.ced import MAX_STEPS, PATCH, Ced, CedConfig
 from mellow.model.encoder import Encoded
 

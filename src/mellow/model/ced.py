@@ -1,6 +1,7 @@
 """CED, the audio encoder of the bundled model: a ViT over log-mel patches (Dinkel et al., arXiv 2308.11957).
 
-Shapes: B clips, F mel frames, M mel bins, T = F // 16 time steps, Q = 4 frequency patches, N = Q * T tokens, W width, H heads, C classes.
+Shapes: B clips, F mel frames, M mel bins, T = F // 16 time steps, Q = 4 frequency patches, N = Q * T tokens, W width,
+H heads, C classes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mellow.errors import ModelError
 from mellow.model.encoder import Encoded
 
 __all__ = ["Ced", "CedConfig"]
@@ -29,6 +31,15 @@ class CedConfig:
     mlp_ratio: int = 4
     mel_bins: int = 64
     classes: int = 527
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.depth, self.heads, self.mlp_ratio, self.mel_bins, self.classes) < 1:
+            raise ModelError(f"CED's sizes must be at least 1, and {self} has a smaller one.")
+        if self.width % self.heads or self.mel_bins % PATCH:
+            raise ModelError(
+                f"CED's width must be a multiple of its heads and its mel bins one of {PATCH}, "
+                f"not {self.width} of {self.heads} and {self.mel_bins}."
+            )
 
 
 class Block(nn.Module):

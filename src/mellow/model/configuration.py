@@ -55,7 +55,7 @@ class MellowConfig(PretrainedConfig):
         if isinstance(text_config, dict) or text_config is None:
             settings = dict(text_config or {"model_type": "llama"})
             text_config = AutoConfig.for_model(settings.pop("model_type", "llama"), **settings)
-        self.text_config = text_config
+        self.text_config: Any = text_config
         self.layout = layout
         self.frames_per_row = frames_per_row
         self.heard = dict(heard or {})
@@ -63,5 +63,5 @@ class MellowConfig(PretrainedConfig):
         self.adapter = dict(adapter or {})
         self.choice = dict(choice or {})
         self.weights = dict(weights or {})
-        kwargs.setdefault("tie_word_embeddings", bool(text_config.tie_word_embeddings))
+        kwargs.setdefault("tie_word_embeddings", bool(self.text_config.tie_word_embeddings))
         super().__init__(**kwargs)

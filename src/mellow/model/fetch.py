@@ -24,7 +24,8 @@ from huggingface_hub import snapshot_download
 from safetensors import SafetensorError, safe_open
 
 from mellow.errors import ModelError
-from mellow.model.base import EMBEDDING, check_total, llama_config_of_gguf, llama_names, open_gguf, read_ced_onnx
+from mellow.model.base import EMBEDDING, check_total, llama_config_of_gguf, llama_names, open_gguf
+from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.gguf_file import requantise_embedding, write_llama_gguf
 
 __all__ = ["CED_FILE", "DEFAULT_LANGUAGE_MODEL", "LANGUAGE_MODEL_FILE", "fetch_ced", "fetch_language_model"]

@@ -1,6 +1,6 @@
 """Mellow as a Hugging Face model: encoder, mapper and any causal language model.
 
-Shapes: B batch, W windows, F mel frames, M mel bins, T encoder steps, C classes, K audio rows, L tokens, D width, V vocabulary.
+Shapes: B batch, F mel frames, M mel bins, T encoder steps, C classes, K audio rows, L tokens, D width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):
             embeds_BLD = embeds_BLD.masked_scatter((expanded_ids_BL == ROW)[..., None], rows_ND.to(embeds_BLD.dtype))
         return embeds_BLD
 
-    # --- Hugging Face ---------------------------------------------------------------------------------------------------
+    # --- Hugging Face -------------------------------------------------------------------------------------------------
 
     def forward(
         self,
@@ -116,7 +116,9 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Expand the placeholders: left-padded embeddings (B, L', D), mask and labels."""
         if int((input_ids == CLIP).sum()) != len(features):
-            raise QuestionError(f"The prompts hold {int((input_ids == CLIP).sum())} clips, but {len(features)} were given.")
+            raise QuestionError(
+                f"The prompts hold {int((input_ids == CLIP).sum())} clips, but {len(features)} were given."
+            )
         heard = [self.hear(self.encode(windows)) for windows in features]
         clips = iter([HeardClip(len(rows_KD), words) for rows_KD, words in heard])
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask

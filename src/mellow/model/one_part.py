@@ -98,8 +98,13 @@ def assemble(config: MellowConfig, state: dict[str, torch.Tensor], *, what: str)
     what: what errors call the model, as the beginning of a sentence. Raises ModelError for missing or unknown names
     and for wrong shapes.
     """
-    with torch.device("meta"):
-        model = MellowForConditionalGeneration(config)
+    try:
+        with torch.device("meta"):
+            model = MellowForConditionalGeneration(config)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever transformers or torch make of an impossible size
+        raise ModelError(f"{what} has an impossible config ({_first_sentence(error)}).") from None
     table = "language_model.model.embed_tokens.weight"
     if config.text_config.tie_word_embeddings and table in state:
         state.setdefault("language_model.lm_head.weight", state[table])
@@ -124,7 +129,7 @@ def read_config(directory: Path) -> MellowConfig:
     try:
         return MellowConfig(**settings)
     except (ValueError, TypeError) as error:
-        raise ModelError(f"{directory / 'config.json'} is damaged ({error}).") from None
+        raise ModelError(f"{directory / 'config.json'} is damaged ({_first_sentence(error)}).") from None
 
 
 def check_weights(directory: Path, weights: Mapping[str, Any], *, verify: bool = True) -> Path:
@@ -138,6 +143,12 @@ def check_weights(directory: Path, weights: Mapping[str, Any], *, verify: bool =
     if not sound:
         raise ModelError(f"{path} is damaged: it is not what was written; convert or fetch the model again.")
     return path
+
+
+def _first_sentence(error: Exception) -> str:
+    """The beginning of an error that may go on for pages."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].partition(". ")[0][:200].rstrip(".")
 
 
 def _read_json(directory: Path) -> dict[str, Any]:

@@ -28,7 +28,9 @@ class MellowProcessor(ProcessorMixin):
     encoder, layout, mel_bins: as in the model's config; tokenizer: of its language model.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, encoder: str = "ced", layout: str = "compact", mel_bins: int = 64) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, *, encoder: str = "ced", layout: str = "compact", mel_bins: int = 64
+    ) -> None:
         self.settings = {"encoder": encoder, "layout": layout, "mel_bins": mel_bins}
         self.processor = Processor.of(tokenizer, encoder=encoder, layout=layout, mel_bins=mel_bins)
 
@@ -44,12 +46,14 @@ class MellowProcessor(ProcessorMixin):
 
         text: one question or several; audio: for each question, its clips (none, one or two); answers: with them come
         `labels`, which are the answer's tokens and IGNORE elsewhere.
-        Returns `input_ids` and `attention_mask` (B, L), `features` (per clip, its list of log-mel windows) and `labels`.
+        Returns `input_ids` and `attention_mask` (B, L), `features` (per clip, its log-mel windows) and `labels`.
         """
         questions = [text] if isinstance(text, str) else list(text)
         clips = [list(sources) for sources in audio] if len(audio) else [[] for _ in questions]
         if len(clips) != len(questions) or (answers is not None and len(answers) != len(questions)):
-            raise QuestionError(f"There are {len(questions)} questions, but clips for {len(clips)}; give one list of clips each.")
+            raise QuestionError(
+                f"There are {len(questions)} questions, but clips for {len(clips)}; give one list of clips each."
+            )
         prompt = self.processor.prompt
         rows, targets = [], []
         for number, question in enumerate(questions):

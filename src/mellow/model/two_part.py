@@ -1,9 +1,9 @@
 """Two-part models: a base language model in a 4-bit GGUF that training never changes, and what was trained.
 
-    MODEL_DIR/config.json           MellowConfig; `base` names the GGUF and its sha256, `adapter` its rank and alpha
-    MODEL_DIR/trained.safetensors   encoder, mapper and low-rank adapters; matrices in int8 with a scale per row
-    MODEL_DIR/tokenizer.json
-    MODEL_DIR/base.gguf             only in the directory that ships it; others find it in the bundled model
+MODEL_DIR/config.json           MellowConfig; `base` names the GGUF and its sha256, `adapter` its rank and alpha
+MODEL_DIR/trained.safetensors   encoder, mapper and low-rank adapters; matrices in int8 with a scale per row
+MODEL_DIR/tokenizer.json
+MODEL_DIR/base.gguf             only in the directory that ships it; others find it in the bundled model
 """
 
 from __future__ import annotations
@@ -41,11 +41,14 @@ def save_two_part(
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    partial = directory / "trained.safetensors.part"
-    save_file(pack(trained), str(partial))
-    os.replace(partial, directory / "trained.safetensors")
-    (directory / "tokenizer.json").write_bytes(Path(tokenizer).read_bytes())
-    config.save_pretrained(directory)
+    partial = {name: directory / f"{name}.part" for name in ("tokenizer.json", "trained.safetensors", "config.json")}
+    partial["tokenizer.json"].write_bytes(Path(tokenizer).read_bytes())
+    save_file(pack(trained), str(partial["trained.safetensors"]))
+    partial["config.json"].write_text(config.to_json_string(), encoding="utf-8")
+    for path in partial.values():
+        _sync(path)
+    for name, path in partial.items():
+        os.replace(path, directory / name)
 
 
 def load_two_part(directory: str | Path, *, verify: bool = False) -> MellowForConditionalGeneration:
@@ -59,7 +62,13 @@ def load_two_part(directory: str | Path, *, verify: bool = False) -> MellowForCo
     base = find_base(directory, config, verify=verify)
     trained = read_trained(directory)
     state = {f"language_model.{name}": tensor for name, tensor in read_llama_gguf(base).items()}
-    merge_adapters(state, trained, scale=config.adapter["alpha"] / config.adapter["rank"])
+    try:
+        scale = float(config.adapter["alpha"]) / float(config.adapter["rank"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        raise ModelError(
+            f"The model {directory} does not tell the rank and alpha of its adapters in config.json."
+        ) from None
+    merge_adapters(state, trained, scale=scale)
     state |= {name: torch.from_numpy(array) for name, array in trained.items() if not name.startswith(LORA)}
     return assemble(config, state, what=f"The model {directory}")
 
@@ -74,9 +83,13 @@ def find_base(directory: Path, config: MellowConfig, *, verify: bool) -> Path:
         raise ModelError(f"The base language model {name} of {directory} is missing here and in the bundled model.")
     path = folder / name
     if path.stat().st_size != int(config.base.get("bytes", path.stat().st_size)):
-        raise ModelError(f"The base language model {path} is damaged: its size is not that of {config.base['sha256'][:12]}.")
+        raise ModelError(
+            f"The base language model {path} is damaged: its size is not that of {config.base['sha256'][:12]}."
+        )
     if verify and hashlib.sha256(path.read_bytes()).hexdigest() != config.base["sha256"]:
-        raise ModelError(f"The base language model {path} is damaged: its sha256 is not {config.base['sha256'][:12]}...")
+        raise ModelError(
+            f"The base language model {path} is damaged: its sha256 is not {config.base['sha256'][:12]}..."
+        )
     return path
 
 
@@ -87,24 +100,25 @@ def read_trained(directory: Path) -> dict[str, np.ndarray]:
         raise ModelError(f"The model {directory} lacks its trained part, trained.safetensors.")
     try:
         return unpack(load_file(str(path)))
-    except (SafetensorError, OSError, KeyError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}).") from None
 
 
 def merge_adapters(state: dict[str, torch.Tensor], trained: Mapping[str, np.ndarray], *, scale: float) -> None:
-    """Add scale * B @ A to each adapted matrix, in place."""
-    for name in sorted(trained):
-        if name.startswith(LORA) and name.endswith(".lora_A"):
-            stem = name.removesuffix(".lora_A")
-            weight = f"{stem}.weight"
-            if weight not in state or f"{stem}.lora_B" not in trained:
-                raise ModelError(f"The adapter {stem} fits no matrix of the base language model.")
-            lora_A, lora_B = torch.from_numpy(trained[name]), torch.from_numpy(trained[f"{stem}.lora_B"])
-            state[weight] = state[weight] + scale * (lora_B @ lora_A)
+    """Add scale * B @ A to each adapted matrix, in place; each tensor of the language model must be half of a pair."""
+    for stem in sorted({name.rpartition(".")[0] for name in trained if name.startswith(LORA)}):
+        weight = f"{stem}.weight"
+        found = {name for name in trained if name.rpartition(".")[0] == stem}
+        if weight not in state or found != {f"{stem}.lora_A", f"{stem}.lora_B"}:
+            raise ModelError(f"The adapter {stem} is no pair lora_A, lora_B for a matrix of the base language model.")
+        lora_A, lora_B = torch.from_numpy(trained[f"{stem}.lora_A"]), torch.from_numpy(trained[f"{stem}.lora_B"])
+        if (len(lora_B), *lora_A.shape[1:]) != state[weight].shape or lora_B.shape[1:] != lora_A.shape[:1]:
+            raise ModelError(f"The adapter {stem} has the wrong shape for its matrix of the base language model.")
+        state[weight] = state[weight] + scale * (lora_B @ lora_A)
 
 
 def pack(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Matrices to int8 with one float32 scale per row (or the exact common step, where values already are int8 steps)."""
+    """Matrices to int8 with one float32 scale per row (the exact step, where values already are int8 steps)."""
     packed = {}
     for name, array in tensors.items():
         if array.ndim < 2 or array.size < 4096:
@@ -137,6 +151,14 @@ def _common_step(flat: np.ndarray) -> float | None:
     values = np.unique(flat)
     if not 1 < len(values) <= 256:
         return None
-    step = float(np.diff(values).min())
-    whole = values / step
-    return step if np.abs(whole).max() < 127.5 and np.allclose(whole, np.rint(whole), atol=1e-2) else None
+    whole = values / float(np.diff(values).min())  # not yet exact: the difference has the rounding errors of both
+    if np.abs(whole).max() >= 127.5 or not np.allclose(whole, np.rint(whole), atol=1e-2):
+        return None
+    largest = int(np.abs(values).argmax())
+    return float(values[largest] / np.rint(whole[largest]))
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file is on disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""The encoder's strongest classes as words behind a clip's audio rows: `Heard: dog, bark. Parts: dog | dog | rain | rain`.
+"""The encoder's strongest classes as words behind a clip's audio rows: `Heard: dog, rain. Parts: dog | rain`.
 
 Small language models reason far better on words than on audio rows. Class scores are normalised by their mean and
 spread over the training recordings, since rare classes have low scores; the statistics are part of the model.
@@ -45,7 +45,13 @@ class HeardWords:
 
     @classmethod
     def make(
-        cls, tokenizer: Tokenizer, names: Sequence[str], *, mean: Sequence[float], spread: Sequence[float], **settings: Any
+        cls,
+        tokenizer: Tokenizer,
+        names: Sequence[str],
+        *,
+        mean: Sequence[float],
+        spread: Sequence[float],
+        **settings: Any,
     ) -> HeardWords:
         """Tokenise the class names and the fixed words around them."""
         encode = tokenizer.encode

@@ -13,7 +13,10 @@ MARKS = (
     re.compile(rf"(?:(?<=\s)|^)({LETTER})[.:]\s+"),  # A. dog   1: dog
 )
 BULLET = re.compile(r"^[ \t]*[-*•][ \t]+", re.MULTILINE)
-LIST = re.compile(r"\b(?:options|choices|answers|one of|pick one|choose one|choose from|select from)\s*:\s*(.+)$", re.IGNORECASE | re.DOTALL)
+LIST = re.compile(
+    r"\b(?:options|choices|answers|one of|pick one|choose one|choose from|select from)\s*:\s*(.+)$",
+    re.IGNORECASE | re.DOTALL,
+)
 OR = re.compile(r"(?:^|\s)or\s")
 CLOSING = re.compile(
     r"[.!?][ \t]+(?:which|what|who|whose|where|when|why|how|is|are|was|were|do|does|did|can|could)\b[^.!?]*\?\s*$",

@@ -70,5 +70,7 @@ class FeatureCache:
             "clip_scores": encoded.clip_scores_BC[0],
         }
         partial = self.path(clip).with_suffix(".part")
-        save_file({name: np.ascontiguousarray(x.numpy().astype(np.float16)) for name, x in arrays.items()}, str(partial))
+        save_file(
+            {name: np.ascontiguousarray(x.numpy().astype(np.float16)) for name, x in arrays.items()}, str(partial)
+        )
         os.replace(partial, self.path(clip))

@@ -13,8 +13,9 @@ from peft import LoraConfig, get_peft_model
 
 from mellow.data.phrases import HELD_OUT, sounds
 from mellow.errors import RecipeError
-from mellow.model.base import llama_config_of_gguf, read_ced_onnx, read_llama_gguf
+from mellow.model.base import llama_config_of_gguf, read_llama_gguf
 from mellow.model.ced import CedConfig
+from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.configuration import MellowConfig
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.model.two_part import BUNDLED
@@ -81,12 +82,22 @@ def start_as_words(model: MellowForConditionalGeneration, tokenizer: Tokenizer, 
 
 
 def heard_words(
-    tokenizer: Tokenizer, names: Sequence[str], clip_scores: Iterable[np.ndarray], *, count: int, muted: Sequence[int] = ()
+    tokenizer: Tokenizer,
+    names: Sequence[str],
+    clip_scores: Iterable[np.ndarray],
+    *,
+    count: int,
+    muted: Sequence[int] = (),
 ) -> HeardWords:
     """Heard words normalised over the clip scores of the training clips."""
     scores_NC = np.stack(list(clip_scores)).astype(np.float64)
     return HeardWords.make(
-        tokenizer, names, mean=scores_NC.mean(0).tolist(), spread=(scores_NC.std(0) + 1e-3).tolist(), count=count, muted=list(muted)
+        tokenizer,
+        names,
+        mean=scores_NC.mean(0).tolist(),
+        spread=(scores_NC.std(0) + 1e-3).tolist(),
+        count=count,
+        muted=list(muted),
     )
 
 
@@ -95,7 +106,11 @@ def adapt(model: MellowForConditionalGeneration, recipe: ModelRecipe) -> None:
     model.requires_grad_(False)
     model.mapper.requires_grad_(True)
     lora = LoraConfig(
-        r=recipe.adapter_rank, lora_alpha=recipe.adapter_alpha, target_modules=LINEAR_LAYERS, lora_dropout=0.0, bias="none"
+        r=recipe.adapter_rank,
+        lora_alpha=recipe.adapter_alpha,
+        target_modules=LINEAR_LAYERS,
+        lora_dropout=0.0,
+        bias="none",
     )
     model.language_model = get_peft_model(model.language_model, lora)
 
@@ -109,5 +124,7 @@ def adapter_weights(model: MellowForConditionalGeneration) -> dict[str, np.ndarr
             trained[name] = array
         elif ".lora_A." in name or ".lora_B." in name:
             plain = name.replace("_orig_mod.", "").replace("base_model.model.", "")
-            trained[plain.replace(".lora_A.default.weight", ".lora_A").replace(".lora_B.default.weight", ".lora_B")] = array
+            trained[plain.replace(".lora_A.default.weight", ".lora_A").replace(".lora_B.default.weight", ".lora_B")] = (
+                array
+            )
     return trained

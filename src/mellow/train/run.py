@@ -58,7 +58,7 @@ def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
     model = initial_model(recipe.model)
     tokenizer = Tokenizer.from_file(tokenizer_file(recipe.model))
     prompt = CompactPrompt(tokenizer)
-    rows, cache, heard = prepare(recipe, model, Processor(CED, prompt))
+    rows, heard = prepare(recipe, model, Processor(CED, prompt))
     adapt(model, recipe.model)
     if recipe.run.bfloat16:
         halve_frozen(model)
@@ -75,15 +75,21 @@ def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
     )
     trainer.train(resume_from_checkpoint=newest_checkpoint(output))
     if trainer.state.global_step < trainer.state.max_steps:
-        log.warning("stopped at step %d of %d; run the same command to go on", trainer.state.global_step, trainer.state.max_steps)
+        log.warning(
+            "stopped at step %d of %d; run the same command to go on",
+            trainer.state.global_step,
+            trainer.state.max_steps,
+        )
     model.config.heard = {**heard.to_dict(), "muted": []} if heard else {}
-    save_two_part(output / "model", config=model.config, trained=adapter_weights(model), tokenizer=tokenizer_file(recipe.model))
+    save_two_part(
+        output / "model", config=model.config, trained=adapter_weights(model), tokenizer=tokenizer_file(recipe.model)
+    )
     return output / "model"
 
 
 def prepare(
     recipe: Recipe, model: MellowForConditionalGeneration, processor: Processor
-) -> tuple[PackedRows, FeatureCache, HeardWords | None]:
+) -> tuple[PackedRows, HeardWords | None]:
     """Read the examples, encode their clips once, and pack every epoch."""
     examples_path = Path(recipe.data.examples)
     examples = list(read_examples(examples_path))
@@ -110,10 +116,12 @@ def prepare(
     groups = group_examples(examples)
     rows = []
     for epoch in range(recipe.data.epochs):
-        rows += pack_epoch(groups, recipe=recipe.data, epoch=epoch, prompt=processor.prompt, heard=heard, tokens_of=tokens.__getitem__)
+        rows += pack_epoch(
+            groups, recipe=recipe.data, epoch=epoch, prompt=processor.prompt, heard=heard, tokens_of=tokens.__getitem__
+        )
     fill = sum(len(row.ids) for row in rows) / (len(rows) * recipe.data.tokens_per_row)
     log.info("%d questions in %d rows, %.0f %% full", sum(row.questions for row in rows), len(rows), 100 * fill)
-    return PackedRows(rows, cache, frames_per_row=recipe.model.frames_per_row), cache, heard
+    return PackedRows(rows, cache, frames_per_row=recipe.model.frames_per_row), heard
 
 
 def clip_tokens(cache: FeatureCache, clip: str, frames_per_row: int) -> ClipTokens:
@@ -176,7 +184,10 @@ class MellowTrainer(Trainer):
             mapper = [p for name, p in named if ".mapper." in f".{name}"]
             adapters = [p for name, p in named if ".mapper." not in f".{name}"]
             self.optimizer = torch.optim.AdamW(
-                [{"params": adapters, "lr": chosen.learning_rate}, {"params": mapper, "lr": chosen.mapper_learning_rate}],
+                [
+                    {"params": adapters, "lr": chosen.learning_rate},
+                    {"params": mapper, "lr": chosen.mapper_learning_rate},
+                ],
                 weight_decay=chosen.weight_decay,
             )
         return self.optimizer
@@ -191,7 +202,8 @@ class MellowTrainer(Trainer):
         log.warning("non-finite loss at step %d: the batch is left out", self.state.global_step)
         if self.bad_losses >= self.recipe.run.max_nonfinite:
             raise RecipeError(
-                f"The loss was not finite {self.bad_losses} times in a row, last at step {self.state.global_step}; lower the learning rate."
+                f"The loss was not finite {self.bad_losses} times in a row, last at step {self.state.global_step}; "
+                "lower the learning rate."
             )
         return torch.zeros_like(loss)
 
@@ -254,7 +266,9 @@ def halve_frozen(model: MellowForConditionalGeneration) -> None:
 def compile_layers(model: MellowForConditionalGeneration) -> None:
     """Compile each decoder layer: one graph serves all, since they have the same shapes."""
     layers = model.language_model.get_base_model().model.layers
-    model.language_model.get_base_model().config._attn_implementation = "eager"  # fuses better than SDPA with a mask on CPU
+    model.language_model.get_base_model().config._attn_implementation = (
+        "eager"  # fuses better than SDPA with a mask on CPU
+    )
     for layer in layers:
         layer.compile()
 
@@ -268,9 +282,15 @@ def newest_checkpoint(output: Path) -> str | None:
 class Bar(TrainerCallback):
     """A rich progress bar with loss, and one JSON line per log in `log.jsonl`."""
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         self.progress = Progress(
-            TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn()
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TimeRemainingColumn(),
         )
         self.progress.start()
         self.task = self.progress.add_task("training", total=state.max_steps, completed=state.global_step, loss="")
@@ -279,7 +299,12 @@ class Bar(TrainerCallback):
         self.progress.update(self.task, completed=state.global_step)
 
     def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **kwargs: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
         entry = {"step": state.global_step, "time": round(time.time()), **(logs or {})}
         if "loss" in entry:
@@ -287,7 +312,9 @@ class Bar(TrainerCallback):
         with (Path(args.output_dir) / "log.jsonl").open("a") as file:
             file.write(json.dumps(entry) + "\n")
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         self.progress.stop()
 
 
@@ -298,7 +325,9 @@ class Stopper(TrainerCallback):
         self.deadline = time.monotonic() + 60 * minutes if minutes else None
         self.asked = False
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._ask)
 
