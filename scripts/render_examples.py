@@ -17,6 +17,7 @@ import soundfile
 RATE = 16_000  # Hz
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
 SEED = 7
+STEPS = 8  # footsteps in steps.flac
 
 Rng = np.random.Generator
 Wave = np.ndarray
@@ -54,6 +55,12 @@ def decay(seconds: float, half_life: float, *, attack: float = 0.002) -> Wave:
     return np.minimum(time_S / attack, 1.0) * 0.5 ** (time_S / half_life)
 
 
+def grain(seconds: float, rng: Rng, *, low: float, high: float) -> Wave:
+    """Noise whose loudness flutters, as of grit under a shoe."""
+    flutter_S = np.abs(noise(seconds, rng, high=400))
+    return noise(seconds, rng, low=low, high=high) * (0.2 + 1.2 * flutter_S)
+
+
 def partials(seconds: float, parts: Sequence[tuple[float, float, float]], rng: Rng) -> Wave:
     """A struck body: a decaying sine for each (frequency in Hz, level, half-life in s)."""
     time_S = times(seconds)
@@ -88,15 +95,15 @@ def levelled(wave_S: Wave, peak: float) -> Wave:
 # --- sounds ---------------------------------------------------------------------------------------------------------
 
 
-def siren(rng: Rng, seconds: float = 5.0) -> Wave:
+def siren(rng: Rng, seconds: float = 4.0) -> Wave:
     """An emergency siren whose tone wails up and down."""
     time_S = times(seconds)
     sweep_S = 0.5 - 0.5 * np.cos(2 * np.pi * time_S / 1.6)
     frequency_S = 600 * (1500 / 600) ** sweep_S
     phase_S = 2 * np.pi * np.cumsum(frequency_S) / RATE
-    horn_S = sum(np.sin(k * phase_S) / k**1.2 for k in range(1, 6))
-    street_S = room(np.tanh(1.5 * np.asarray(horn_S)), rng, seconds=0.8, level=0.4)
-    return levelled(street_S + 0.02 * noise(seconds, rng, slope=6), 0.5)
+    horn_S = np.sum([np.sin(k * phase_S) / k**1.2 for k in range(1, 6)], axis=0)
+    street_S = room(np.tanh(1.5 * horn_S), rng, seconds=0.8, level=0.4)
+    return levelled(street_S + 0.01 * noise(seconds, rng, slope=6), 0.25)
 
 
 def bell(rng: Rng) -> Wave:
@@ -111,44 +118,45 @@ def bell(rng: Rng) -> Wave:
 
 
 def rain(rng: Rng, seconds: float = 4.0) -> Wave:
-    """Steady rain: a hiss, and single drops."""
-    hiss_S = noise(seconds, rng, low=400, high=6500, slope=1.5)
-    drops = []
-    for _ in range(round(220 * seconds)):
-        length = 0.012 + 0.02 * rng.random()
-        tone = 1200 * 4 ** rng.random()
-        drop_S = np.sin(2 * np.pi * tone * times(length)) * decay(length, 0.003 + 0.004 * rng.random(), attack=0.0005)
-        drops.append((rng.random() * (seconds - 0.05), drop_S * 4 * rng.random() ** 3))
-    return levelled(hiss_S + 0.8 * place(seconds, drops), 0.12)
+    """Steady rain: a distant hiss, and a thousand drops a second that burst close by."""
+    count = rng.poisson(1_000 * seconds)
+    drops_S = np.zeros(round(seconds * RATE))
+    for start in rng.random(count) * (seconds - 0.03):
+        length = 0.01 + 0.012 * rng.random()
+        drop_S = rng.standard_normal(round(length * RATE)) * decay(length, 0.002, attack=0.0006)
+        begin = round(start * RATE)
+        drops_S[begin : begin + len(drop_S)] += np.exp(0.8 * rng.standard_normal()) * drop_S
+    hiss_S = noise(seconds, rng, low=300, high=7_000, slope=3)
+    return levelled(shaped(drops_S, low=500, high=6_500, slope=3) + 0.7 * hiss_S, 0.12)
 
 
 def steps(rng: Rng) -> Wave:
-    """Eight footsteps on a wooden floor."""
+    """Eight footsteps: heel, its click, the sole, and a little scuffing."""
     pieces = []
-    for n in range(8):
-        start = 0.25 + 0.56 * n + 0.015 * rng.standard_normal()
-        weight = 1.0 + 0.12 * rng.standard_normal()
-        heel_S = 1.0 * noise(0.12, rng, low=60, high=420) * decay(0.12, 0.016, attack=0.001)
-        knock_S = 0.5 * noise(0.05, rng, low=500, high=2600) * decay(0.05, 0.006, attack=0.0005)
-        sole_S = 0.22 * noise(0.14, rng, low=700, high=4500) * decay(0.14, 0.03, attack=0.03)
-        pieces += [(start, weight * heel_S), (start, weight * knock_S), (start + 0.09, weight * sole_S)]
-    return levelled(room(place(5.0, pieces), rng, seconds=0.5, level=0.35) + 0.002 * noise(5.0, rng, slope=6), 0.5)
+    for n in range(STEPS):
+        start = 0.25 + 0.48 * n + 0.007 * rng.standard_normal()
+        side = 1 + 0.08 * (-1) ** n  # the feet are not alike
+        weight = np.exp(0.18 * rng.standard_normal())
+        heel_S = grain(0.2, rng, low=120 * side, high=1_250 * side) * decay(0.2, 0.03)
+        click_S = grain(0.06, rng, low=1_000 * side, high=1_800 * side) * decay(0.06, 0.002, attack=0.0004)
+        sole_S = grain(0.25, rng, low=300 * side, high=1_440 * side) * decay(0.25, 0.014, attack=0.0045)
+        scuff_S = grain(0.3, rng, low=1_200 * side, high=7_000) * decay(0.3, 0.04, attack=0.035)
+        roll = 0.118 * (1 + 0.15 * rng.standard_normal())  # seconds from heel to sole
+        pieces += [(start, weight * heel_S), (start, 0.35 * weight * click_S)]
+        pieces += [(start + roll, 0.66 * weight * sole_S), (start + 0.035, 0.24 * weight * scuff_S)]
+    seconds = 0.6 + 0.48 * STEPS
+    return levelled(place(seconds, pieces) + 0.004 * noise(seconds, rng, slope=3.4), 0.4)
 
 
 def clock(rng: Rng) -> Wave:
     """A clock: tick, tock, twice a second."""
     pieces = []
-    for n in range(12):
-        pitch = 1.0 if n % 2 == 0 else 0.82
-        body = [
-            (2100 * pitch, 0.6, 0.006),
-            (3400 * pitch, 0.8, 0.004),
-            (5200 * pitch, 0.5, 0.003),
-            (950 * pitch, 0.4, 0.008),
-        ]
-        tick_S = partials(0.08, body, rng) + 0.5 * noise(0.08, rng, low=2000) * decay(0.08, 0.002, attack=0.0003)
-        pieces += [(0.2 + 0.5 * n, tick_S), (0.2 + 0.5 * n + 0.022, 0.35 * tick_S)]
-    return levelled(room(place(6.2, pieces), rng, seconds=0.25, level=0.2) + 0.002 * noise(6.2, rng, slope=6), 0.4)
+    for n in range(10):
+        pitch, level = (1.0, 1.0) if n % 2 == 0 else (0.8, 0.8)
+        case_S = partials(0.06, [(2_860 * pitch, 0.5, 0.0045), (4_620 * pitch, 0.35, 0.003)], rng)
+        click_S = noise(0.06, rng, low=2_200 * pitch, high=7_500) * decay(0.06, 0.003, attack=0.0003)
+        pieces.append((0.2 + 0.5 * n, level * (click_S + case_S)))
+    return levelled(room(place(5.4, pieces), rng, seconds=0.3, level=0.1) + 0.02 * noise(5.4, rng, slope=5), 0.25)
 
 
 def bird(rng: Rng) -> Wave:
@@ -164,42 +172,41 @@ def bird(rng: Rng) -> Wave:
             shape_S = np.sin(np.pi * time_S / length) ** 0.8
             chirp_S = shape_S * (np.sin(phase_S) + 0.12 * np.sin(2 * phase_S))
             pieces.append((start + 0.13 * n + 0.01 * rng.random(), chirp_S * (0.7 + 0.3 * rng.random())))
-    garden_S = 0.01 * noise(5.5, rng, low=100, slope=3)
-    return levelled(room(place(5.5, pieces), rng, seconds=0.7, level=0.25) + garden_S, 0.4)
+    garden_S = 0.004 * noise(5.5, rng, low=100, slope=4)
+    return levelled(room(place(5.5, pieces), rng, seconds=0.7, level=0.25) + garden_S, 0.25)
 
 
 def knock(rng: Rng) -> Wave:
     """Three knocks on a wooden door."""
+    panel = [(140.0, 1.0, 0.016), (235.0, 0.8, 0.012), (390.0, 0.6, 0.01), (640.0, 0.4, 0.006)]
     pieces = []
-    for start in (0.4, 0.72, 1.04):
-        body = [
-            (140.0, 1.0, 0.02),
-            (235.0, 0.8, 0.015),
-            (390.0, 0.6, 0.012),
-            (640.0, 0.4, 0.008),
-            (1050.0, 0.25, 0.005),
-        ]
-        body = [(f * (1 + 0.01 * rng.standard_normal()), level, half) for f, level, half in body]
-        hit_S = partials(0.25, body, rng) + 0.5 * noise(0.25, rng, low=200, high=3000) * decay(
-            0.25, 0.005, attack=0.0005
-        )
-        pieces.append((start, hit_S * (0.9 + 0.1 * rng.random())))
-    return levelled(room(place(2.5, pieces), rng, seconds=0.5, level=0.4) + 0.001 * noise(2.5, rng, slope=6), 0.7)
+    for start in (0.4, 0.6, 0.8):
+        body = [(frequency * (1 + 0.01 * rng.standard_normal()), level, half) for frequency, level, half in panel]
+        hit_S = noise(0.25, rng, low=80, high=2_500, slope=3) * decay(0.25, 0.02, attack=0.0007)
+        pieces.append((start, (0.9 + 0.1 * rng.random()) * (partials(0.25, body, rng) + hit_S)))
+    return levelled(room(place(2.2, pieces), rng, seconds=0.5, level=0.1) + 0.003 * noise(2.2, rng, slope=6), 0.5)
 
 
-def engine(rng: Rng, seconds: float = 5.0) -> Wave:
-    """A four-cylinder engine, idling."""
-    time_S = times(seconds)
-    turn = 13.0  # revolutions per second: two firings each
-    wander_S = 1 + 0.01 * shaped(rng.standard_normal(len(time_S)), high=3.0)
-    phase_S = 2 * np.pi * np.cumsum(turn * wander_S) / RATE
-    firing_S = np.zeros(len(time_S))
-    for k in range(1, 60):
-        level = (1.0 if k % 2 == 0 else 0.25) / (1 + (k / 8) ** 1.3)
-        firing_S += level * np.sin(k * phase_S + 2 * np.pi * rng.random())
-    pulse_S = np.maximum(np.sin(2 * phase_S), 0) ** 3
-    rattle_S = noise(seconds, rng, low=300, high=3500, slope=3) * (0.25 + pulse_S)
-    return levelled(firing_S / firing_S.std() + 0.5 * rattle_S + 0.3 * noise(seconds, rng, low=40, high=200), 0.4)
+def engine(rng: Rng, seconds: float = 4.0) -> Wave:
+    """A four-cylinder engine, idling: 26 firings a second, each a thump with a burst of noise."""
+    firing = 26.0
+    body = [
+        (2.1 * firing, 1.0, 0.02),
+        (95.0, 0.8, 0.018),
+        (160.0, 0.6, 0.012),
+        (310.0, 0.35, 0.008),
+        (520.0, 0.2, 0.006),
+    ]
+    strength = (1.0, 0.8, 0.95, 0.75)  # no two cylinders are alike
+    pieces, start = [], 0.0
+    thump_S = partials(0.18, body, rng)
+    for n in range(round(firing * seconds)):
+        burst_S = 0.5 * noise(0.18, rng, low=80, high=4_500, slope=3) * decay(0.18, 0.03)
+        pieces.append((start, strength[n % 4] * (1 + 0.2 * rng.standard_normal()) * (thump_S + burst_S)))
+        start = min(seconds - 0.01, start + (1 + 0.06 * rng.standard_normal()) / firing)
+    motor_S = shaped(place(seconds, pieces), low=20)
+    rattle_S = 0.3 * noise(seconds, rng, low=400, high=5_000, slope=3)
+    return levelled(motor_S + 0.2 * noise(seconds, rng, low=30, slope=6) + rattle_S, 0.35)
 
 
 def silence(rng: Rng) -> Wave:
@@ -209,9 +216,9 @@ def silence(rng: Rng) -> Wave:
 
 def siren_then_rain(rng: Rng) -> Wave:
     """A siren, then rain."""
-    first_S = siren(rng, 3.2)
-    fade_S = np.minimum(1.0, np.linspace(8, 0, len(first_S)))
-    return np.concatenate([first_S * fade_S, np.zeros(RATE // 4), rain(rng, 3.2)])
+    wail_S = 0.6 * siren(rng, 2.3)
+    fade_S = np.minimum(1.0, np.linspace(8, 0, len(wail_S)))
+    return np.concatenate([wail_S * fade_S, np.zeros(RATE // 4), rain(rng, 2.2)])
 
 
 SOUNDS: dict[str, Callable[[Rng], Wave]] = {

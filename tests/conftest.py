@@ -210,8 +210,9 @@ def tiny_model_dir(
     """A two-part model with its base beside it. Do not change it: copy it first."""
     folder = tmp_path_factory.mktemp("tiny_model")
     model = adapted_model(tiny_recipe, tokenizer)
-    save_two_part(folder, config=model.config, trained=adapter_weights(model), tokenizer=TOKENIZER)
-    (folder / "base.gguf").write_bytes(tiny_gguf.read_bytes())
+    save_two_part(
+        folder, config=model.config, trained=adapter_weights(model), tokenizer=TOKENIZER, base=tiny_gguf
+    )
     return folder
 
 
@@ -256,7 +257,8 @@ def published_state(published_config: MellowConfig) -> dict[str, torch.Tensor]:
     ours["encoder.bn0.running_var"] = torch.full((64,), 400.0)
     sizes = build_encoder(published_config).config
     key_map = published_key_map(sizes, PUBLISHED_TEXT)  # type: ignore[arg-type]
-    state = {their: ours[our] for our, their in (key_map.mapped | key_map.counters).items() if their not in key_map.tied}
+    names = key_map.mapped | key_map.counters
+    state = {their: ours[our] for our, their in names.items() if their not in key_map.tied}
     return state | {name: state[other] for name, other in key_map.tied.items()}
 
 

@@ -108,7 +108,7 @@ def test_what_is_refused(small: MellowWrapper, tone: Tone, published_dir: Path) 
         small.generate(["abc"])
     with pytest.raises(QuestionError, match="top_p is 2"):
         small.generate([[tone(), tone(), "caption the audio."]], top_p=2)
-    with pytest.raises(AudioError, match="none.wav"):
+    with pytest.raises(AudioError, match=r"none\.wav"):
         small.generate([[tone(), "none.wav", "caption the audio."]])
     assert small.generate([]) == []
 

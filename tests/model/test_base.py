@@ -219,7 +219,7 @@ def test_a_file_that_is_no_whole_gguf_is_an_error(bad_gguf: Path) -> None:
 # --- requantising the embedding -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "bound"), [("Q4_0", 0.06), ("Q5_1", 0.02), ("Q8_0", 0.005), ("F16", 1e-3)])
+@pytest.mark.parametrize(("kind", "bound"), [("Q4_0", 0.06), ("Q8_0", 0.005)])
 def test_requantising_changes_the_embedding_alone(tiny_gguf: Path, tmp_path: Path, kind: str, bound: float) -> None:
     """The embedding stays within half a step of its kind; tensors and fields beside it stay as they are."""
     target = tmp_path / "other.gguf"
@@ -255,12 +255,6 @@ def test_requantising_copies_every_field(tiny_gguf: Path, tmp_path: Path) -> Non
 
     assert read(target) == read(source)
     assert read(target)["some.numbers"] == [1, 2, 3]
-
-
-def test_an_unknown_kind_is_an_error_and_nothing_is_written(tiny_gguf: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="Unknown embedding kind 'Q6_K'"):
-        requantise_embedding(tiny_gguf, tmp_path / "other.gguf", kind="Q6_K")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_requantising_that_fails_leaves_no_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_gguf: Path) -> None:

@@ -70,15 +70,16 @@ def steps(
 ) -> Iterator[dict[int, int]]:
     """Yield the next token of each answer that still runs, by its row in the batch; a stop token ends its answer.
 
-    Rows that have ended leave the batch, so the last answers of a batch run as fast as a small batch.
+    Rows that have ended leave the batch, so the last answers of a batch run as fast as a small batch. Each row draws
+    from its own generator, so that a seeded answer is the same in any batch.
     """
-    rng = np.random.default_rng(sampling.seed)
     rows = list(range(len(logits_BV)))
-    for _ in range(sampling.max_new_tokens):
-        tokens = next_tokens(logits_BV, sampling, rng)
+    rngs = [np.random.default_rng(sampling.seed) for _ in rows]
+    for number in range(1, sampling.max_new_tokens + 1):
+        tokens = next_tokens(logits_BV, sampling, [rngs[row] for row in rows])
         yield dict(zip(rows, tokens, strict=True))
         alive = [i for i, token in enumerate(tokens) if token not in stop_ids]
-        if not alive:
+        if not alive or number == sampling.max_new_tokens:
             return
         if len(alive) < len(rows):
             rows, tokens, cache = [rows[i] for i in alive], [tokens[i] for i in alive], engine.take(cache, alive)
@@ -101,17 +102,22 @@ def complete(
     return [Completion(tuple(row), reason) for row, reason in zip(ids, ended, strict=True)]
 
 
-def next_tokens(logits_BV: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> list[int]:
-    """The likeliest token of each row, or one drawn from the smallest set with at least `top_p` of the probability."""
+def next_tokens(logits_BV: np.ndarray, sampling: Sampling, rngs: Sequence[np.random.Generator]) -> list[int]:
+    """The likeliest token of each row, or one drawn from the smallest set with at least `top_p` of the probability.
+
+    rngs: one per row. The token with the largest sum of log-probability and Gumbel noise is a fair draw, and the same
+    one where float noise swaps the ranks of tokens with nearly equal logits.
+    """
     if not sampling.sample:
         return [int(token) for token in logits_BV.argmax(-1)]
     chosen = []
-    for logits_V in logits_BV:
+    for logits_V, rng in zip(logits_BV, rngs, strict=True):
         order = np.argsort(-logits_V, kind="stable")
-        probabilities = np.exp(log_softmax(logits_V[order].astype(np.float64) / sampling.temperature))
-        inside = np.cumsum(probabilities) - probabilities < sampling.top_p
-        nucleus = probabilities * inside
-        chosen.append(int(order[rng.choice(len(order), p=nucleus / nucleus.sum())]))
+        logs_V = log_softmax(logits_V.astype(np.float64) / sampling.temperature)
+        probabilities = np.exp(logs_V[order])
+        outside = np.cumsum(probabilities) - probabilities >= sampling.top_p
+        logs_V[order[outside]] = -np.inf
+        chosen.append(int((logs_V + rng.gumbel(size=len(logs_V))).argmax()))
     return chosen
 
 
@@ -139,7 +145,7 @@ def score_continuations(
         for b, n in enumerate(batch):
             ids = continuations[n]
             totals[n] += sum(log_softmax(logits_BLV[b, i])[ids[i + 1]] for i in range(len(ids) - 1))
-    return totals / np.array([len(ids) for ids in continuations])
+    return np.asarray(totals / np.array([len(ids) for ids in continuations]))
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

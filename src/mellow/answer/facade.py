@@ -110,6 +110,8 @@ class Mellow:
 
     def _hear(self, *sources: Source | None) -> list[HeardView]:
         clips = [self.processor.clip(source) for source in sources if source is not None]
+        if not clips:
+            raise QuestionError("A question is about one or two clips, but none was given; give at least one clip.")
         return pair(
             [
                 [HeardView(v.start, v.end, [self.engine.encode(v.windows)]) for v in self.processor.views(clip)]

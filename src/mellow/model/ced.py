@@ -61,7 +61,8 @@ class Block(nn.Module):
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each B, H, N, W / H
         mixed = functional.scaled_dot_product_attention(query, key, value)
         x_BNW = x_BNW + self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
-        return x_BNW + self.fc2(functional.gelu(self.fc1(self.norm2(x_BNW))))
+        x_BNW = x_BNW + self.fc2(functional.gelu(self.fc1(self.norm2(x_BNW))))
+        return x_BNW
 
 
 class Ced(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
@@ -14,11 +14,11 @@ ENCODERS = ("ced", "htsat", "cnn14")
 LAYOUTS = ("compact", "published")
 
 
-class MellowConfig(PretrainedConfig):
+class MellowConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is not read by mypy
     """Sizes and kinds of all parts of a model.
 
     encoder: kind of the audio encoder (`ced`, `htsat`, `cnn14`); encoder_config: its sizes.
-    text_config: config of the language model, as transformers' own dict with its `model_type`.
+    text_config: config of the language model, transformers' own or its dict with the `model_type`.
     layout: `compact` (what we train) or `published` (Mellow v0, exactly).
     frames_per_row: encoder steps averaged into one audio row of the compact layout.
     heard: settings of `HeardWords`, the strongest classes written as words behind a clip's audio rows; empty: none.
@@ -29,14 +29,14 @@ class MellowConfig(PretrainedConfig):
     """
 
     model_type = "mellow"
-    sub_configs = {"text_config": AutoConfig}
+    sub_configs: ClassVar[dict[str, Any]] = {"text_config": AutoConfig}
 
     def __init__(
         self,
         *,
         encoder: str = "ced",
         encoder_config: dict[str, Any] | None = None,
-        text_config: dict[str, Any] | PretrainedConfig | None = None,
+        text_config: Any = None,
         layout: str = "compact",
         frames_per_row: int = 2,
         heard: dict[str, Any] | None = None,
@@ -55,7 +55,7 @@ class MellowConfig(PretrainedConfig):
         if isinstance(text_config, dict) or text_config is None:
             settings = dict(text_config or {"model_type": "llama"})
             text_config = AutoConfig.for_model(settings.pop("model_type", "llama"), **settings)
-        self.text_config: Any = text_config
+        self.text_config = text_config
         self.layout = layout
         self.frames_per_row = frames_per_row
         self.heard = dict(heard or {})
@@ -63,5 +63,5 @@ class MellowConfig(PretrainedConfig):
         self.adapter = dict(adapter or {})
         self.choice = dict(choice or {})
         self.weights = dict(weights or {})
-        kwargs.setdefault("tie_word_embeddings", bool(self.text_config.tie_word_embeddings))
+        kwargs.setdefault("tie_word_embeddings", bool(text_config.tie_word_embeddings))
         super().__init__(**kwargs)

@@ -37,7 +37,9 @@ class CompactMapper(nn.Module):
 
     def rows(self, frames_KE: torch.Tensor, scores_KC: torch.Tensor) -> torch.Tensor:
         """Rows (..., K, D) of pooled frames and pooled class probabilities (training keeps these in a cache)."""
-        return self.class_words(scores_KC) + self.linear2(functional.gelu(self.linear1(self.norm(frames_KE))))
+        heard_KD: torch.Tensor = self.linear2(functional.gelu(self.linear1(self.norm(frames_KE))))
+        words_KD: torch.Tensor = self.class_words(scores_KC)
+        return words_KD + heard_KD
 
 
 def pool_steps(x_BTE: torch.Tensor, frames_per_row: int) -> torch.Tensor:
@@ -45,4 +47,5 @@ def pool_steps(x_BTE: torch.Tensor, frames_per_row: int) -> torch.Tensor:
     spare = -x_BTE.shape[1] % frames_per_row
     if spare:
         x_BTE = torch.cat([x_BTE, x_BTE[:, -1:].expand(-1, spare, -1)], dim=1)
-    return x_BTE.unflatten(1, (-1, frames_per_row)).mean(2)
+    batch, steps, width = x_BTE.shape
+    return x_BTE.reshape(batch, steps // frames_per_row, frames_per_row, width).mean(2)

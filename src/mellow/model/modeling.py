@@ -6,7 +6,7 @@ Shapes: B batch, F mel frames, M mel bins, T encoder steps, C classes, K audio r
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ __all__ = ["IGNORE", "MellowForConditionalGeneration"]
 IGNORE = -100  # label of positions without a loss (Hugging Face's convention)
 
 
-class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):
+class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
     """Answers questions about zero, one or two clips.
 
     Inputs in Hugging Face style: `input_ids` with one CLIP placeholder per clip, left-padded, `attention_mask`, and
@@ -37,7 +37,7 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):
     base_model_prefix = "mellow"
     main_input_name = "input_ids"
     _supports_sdpa = True
-    _no_split_modules = ["LlamaDecoderLayer", "GPT2Block"]
+    _no_split_modules: ClassVar[list[str]] = ["LlamaDecoderLayer", "GPT2Block"]
 
     def __init__(self, config: MellowConfig) -> None:
         super().__init__(config)
@@ -51,10 +51,10 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def _init_weights(self, module: nn.Module) -> None:
         """Parts initialise themselves; nothing is drawn again here."""
 
-    def get_input_embeddings(self) -> nn.Module:
+    def get_input_embeddings(self) -> Any:
         return self.language_model.get_input_embeddings()
 
-    def get_output_embeddings(self) -> nn.Module:
+    def get_output_embeddings(self) -> Any:
         return self.language_model.get_output_embeddings()
 
     # --- hearing ------------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def embed(self, expanded_ids_BL: torch.Tensor, rows_ND: torch.Tensor) -> torch.Tensor:
         """Input embeddings (B, L, D) of expanded ids, with the audio rows of all clips, in order, at ROW."""
-        embeds_BLD = self.get_input_embeddings()(expanded_ids_BL.clamp(min=0))
+        embeds_BLD: torch.Tensor = self.get_input_embeddings()(expanded_ids_BL.clamp(min=0))
         if len(rows_ND):
             embeds_BLD = embeds_BLD.masked_scatter((expanded_ids_BL == ROW)[..., None], rows_ND.to(embeds_BLD.dtype))
         return embeds_BLD
@@ -100,8 +100,9 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
         input_ids, labels: (B, L) with CLIP placeholders; features: the windows of each clip.
         """
-        if inputs_embeds is None and features is not None and input_ids is not None:
-            inputs_embeds, attention_mask, labels = self.assemble(input_ids, attention_mask, features, labels)
+        if input_ids is not None and (features is not None or bool((input_ids == CLIP).any())):
+            inputs_embeds, attention_mask, labels = self.assemble(input_ids, attention_mask, features or (), labels)
+            kwargs.setdefault("position_ids", (attention_mask.cumsum(1) - 1).clamp(min=0))  # not counting the padding
             input_ids = None
         return self.language_model(
             input_ids=input_ids, inputs_embeds=inputs_embeds, attention_mask=attention_mask, labels=labels, **kwargs

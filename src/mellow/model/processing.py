@@ -22,7 +22,7 @@ __all__ = ["MellowProcessor"]
 SETTINGS = "processor_config.json"
 
 
-class MellowProcessor(ProcessorMixin):
+class MellowProcessor(ProcessorMixin):  # type: ignore[misc]
     """Clips and questions to the inputs of `MellowForConditionalGeneration`, and token ids back to text.
 
     encoder, layout, mel_bins: as in the model's config; tokenizer: of its language model.

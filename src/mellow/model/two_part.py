@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,23 +28,35 @@ from mellow.model.one_part import assemble, read_config
 __all__ = ["BUNDLED", "find_base", "load_two_part", "pack", "save_two_part", "unpack"]
 
 BUNDLED = Path(__file__).resolve().parent.parent / "pretrained" / "mini"
+BASE = "base.gguf"
 SCALE = ".scale"
 LORA = "language_model."
 
 
 def save_two_part(
-    directory: str | Path, *, config: MellowConfig, trained: Mapping[str, np.ndarray], tokenizer: str | Path
+    directory: str | Path,
+    *,
+    config: MellowConfig,
+    trained: Mapping[str, np.ndarray],
+    tokenizer: str | Path,
+    base: str | Path | None = None,
 ) -> None:
-    """Write a two-part model without its base: nothing is left half-written.
+    """Write a two-part model: nothing is left half-written.
 
     trained: tensors by name: `encoder.*`, `mapper.*` and, for each adapted matrix of the language model,
         `language_model.<module>.lora_A` (rank, in) and `.lora_B` (out, rank).
+    base: the GGUF, copied beside the rest; None where it is the bundled one.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    partial = {name: directory / f"{name}.part" for name in ("tokenizer.json", "trained.safetensors", "config.json")}
+    parts = ["tokenizer.json", "trained.safetensors", "config.json"]
+    if base is not None:
+        parts.insert(0, BASE)
+    partial = {name: directory / f"{name}.part" for name in parts}
     partial["tokenizer.json"].write_bytes(Path(tokenizer).read_bytes())
     save_file(pack(trained), str(partial["trained.safetensors"]))
+    if base is not None:
+        shutil.copyfile(base, partial[BASE])
     partial["config.json"].write_text(config.to_json_string(), encoding="utf-8")
     for path in partial.values():
         _sync(path)
@@ -75,7 +88,7 @@ def load_two_part(directory: str | Path, *, verify: bool = False) -> MellowForCo
 
 def find_base(directory: Path, config: MellowConfig, *, verify: bool) -> Path:
     """The GGUF that a config names: beside it, or in the bundled model."""
-    name = str(config.base.get("file", "base.gguf"))
+    name = str(config.base.get("file", BASE))
     for folder in (directory, BUNDLED):
         if (folder / name).is_file():
             break
@@ -119,7 +132,7 @@ def merge_adapters(state: dict[str, torch.Tensor], trained: Mapping[str, np.ndar
 
 def pack(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Matrices to int8 with one float32 scale per row (the exact step, where values already are int8 steps)."""
-    packed = {}
+    packed: dict[str, np.ndarray] = {}
     for name, array in tensors.items():
         if array.ndim < 2 or array.size < 4096:
             packed[name] = np.ascontiguousarray(array, dtype=np.float32)

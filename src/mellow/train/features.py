@@ -23,8 +23,10 @@ MOST_UNREADABLE = 0.01  # share of clips that may be unreadable before a run sto
 
 
 class FeatureCache:
-    """A folder of `<hash of path>.safetensors` with frames (T, E), step scores (T, C) and clip scores (C), float16.
+    """A folder of `<hash of a file>.safetensors` with frames (T, E), step scores (T, C) and clip scores (C), float16.
 
+    The hash is of the file's place, size and time of change, so that data sets with equal names can share a folder and
+    a recording made anew is encoded anew.
     root: folder that the clips' paths are relative to; key: identifies the encoder's weights and front end.
     """
 
@@ -34,7 +36,13 @@ class FeatureCache:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, clip: str) -> Path:
-        return self.folder / f"{hashlib.sha1(clip.encode()).hexdigest()[:20]}.safetensors"
+        """Where the outputs of a clip lie, if they are there."""
+        file = (self.root / clip).resolve()
+        identity = str(file)
+        if file.exists():
+            status = file.stat()
+            identity += f"|{status.st_size}|{status.st_mtime_ns}"
+        return self.folder / f"{hashlib.sha1(identity.encode()).hexdigest()[:20]}.safetensors"
 
     def read(self, clip: str) -> dict[str, np.ndarray]:
         """The cached outputs of one clip; DataError where they are missing or damaged."""
@@ -69,7 +77,7 @@ class FeatureCache:
             "step_scores": encoded.step_scores_BTC[0],
             "clip_scores": encoded.clip_scores_BC[0],
         }
-        partial = self.path(clip).with_suffix(".part")
+        partial = self.path(clip).with_suffix(f".{os.getpid()}.part")
         save_file(
             {name: np.ascontiguousarray(x.numpy().astype(np.float16)) for name, x in arrays.items()}, str(partial)
         )

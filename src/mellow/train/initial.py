@@ -65,9 +65,10 @@ def initial_model(recipe: ModelRecipe) -> MellowForConditionalGeneration:
     model.language_model.load_state_dict(read_llama_gguf(base))
     if recipe.encoder_onnx is not None:
         state = read_ced_onnx(recipe.encoder_onnx, CedConfig(**sizes))
-        missing, unexpected = model.encoder.load_state_dict(state, strict=False)
-        if unexpected or [name for name in missing if not name.endswith("num_batches_tracked")]:
+        wanted = {name: tensor.shape for name, tensor in model.encoder.state_dict().items()}
+        if {name: tensor.shape for name, tensor in state.items()} != {n: s for n, s in wanted.items() if len(s)}:
             raise RecipeError(f"The encoder {recipe.encoder_onnx} does not fit the sizes {sizes}.")
+        model.encoder.load_state_dict(state, strict=False)  # all but the counters of batch norms
     tokenizer = Tokenizer.from_file(tokenizer_file(recipe))
     start_as_words(model, tokenizer, class_names()[: sizes["classes"]])
     return model.eval()

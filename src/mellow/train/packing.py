@@ -1,7 +1,6 @@
 """Examples to packed rows: many questions behind one clip's tokens, many clips in one row, kept apart by a block mask.
 
 A row holds groups one after the other. A group is a prefix (audio rows, heard words) followed by question blocks; a
-A row holds groups one after the other. A group is a prefix (audio rows, heard words) followed by question blocks; a
 token sees its own group's prefix and its own block, causally. Positions restart with each group, and each block
 continues behind its prefix: every question is trained exactly as if it stood alone behind its clip.
 """

@@ -100,6 +100,10 @@ def read_recipe(path: str | Path) -> Recipe:
         return Recipe.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise RecipeError(f"There is no recipe {path}.") from None
+    except OSError as error:
+        raise RecipeError(f"The recipe {path} cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise RecipeError(f"The recipe {path} is not UTF-8 text.") from None
     except yaml.YAMLError as error:
         raise RecipeError(f"The recipe {path} is not YAML ({str(error).splitlines()[0]}).") from None
     except ValidationError as error:

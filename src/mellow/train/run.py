@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from mellow.train.features import FeatureCache
 from mellow.train.initial import (
     adapt,
     adapter_weights,
+    base_file,
     class_names,
     heard_words,
     initial_model,
@@ -65,15 +67,20 @@ def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
     learner = Learner(model)
     if recipe.run.compile:
         compile_layers(model)
+    bar, stopper = Bar(), Stopper(minutes)
     trainer = MellowTrainer(
         model=learner,
         recipe=recipe,
         args=arguments(recipe),
         train_dataset=rows,
         data_collator=lambda batch: collate(batch, length=recipe.data.tokens_per_row),
-        callbacks=[Bar(), Stopper(minutes)],
+        callbacks=[bar, stopper],
     )
-    trainer.train(resume_from_checkpoint=newest_checkpoint(output))
+    try:
+        trainer.train(resume_from_checkpoint=newest_checkpoint(output))
+    finally:
+        bar.close()
+        stopper.close()
     if trainer.state.global_step < trainer.state.max_steps:
         log.warning(
             "stopped at step %d of %d; run the same command to go on",
@@ -82,7 +89,11 @@ def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
         )
     model.config.heard = {**heard.to_dict(), "muted": []} if heard else {}
     save_two_part(
-        output / "model", config=model.config, trained=adapter_weights(model), tokenizer=tokenizer_file(recipe.model)
+        output / "model",
+        config=model.config,
+        trained=adapter_weights(model),
+        tokenizer=tokenizer_file(recipe.model),
+        base=None if recipe.model.base == "bundled" else base_file(recipe.model),
     )
     return output / "model"
 
@@ -119,6 +130,8 @@ def prepare(
         rows += pack_epoch(
             groups, recipe=recipe.data, epoch=epoch, prompt=processor.prompt, heard=heard, tokens_of=tokens.__getitem__
         )
+    if not rows:
+        raise RecipeError(f"No question of {examples_path} fits into {recipe.data.tokens_per_row} tokens_per_row.")
     fill = sum(len(row.ids) for row in rows) / (len(rows) * recipe.data.tokens_per_row)
     log.info("%d questions in %d rows, %.0f %% full", sum(row.questions for row in rows), len(rows), 100 * fill)
     return PackedRows(rows, cache, frames_per_row=recipe.model.frames_per_row), heard
@@ -171,7 +184,8 @@ class MellowTrainer(Trainer):
 
     def __init__(self, *, recipe: Recipe, **kwargs: Any) -> None:
         self.recipe = recipe
-        self.bad_losses = 0
+        self.bad_losses = 0  # in a row
+        self.left_out = 0  # in all
         super().__init__(**kwargs)
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> SequentialSampler:
@@ -194,10 +208,12 @@ class MellowTrainer(Trainer):
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         loss = super().training_step(model, inputs, *args, **kwargs)
-        if torch.isfinite(loss):
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        if torch.isfinite(loss) and torch.isfinite(nn.utils.get_total_norm(gradients)):
             self.bad_losses = 0
             return loss
         self.bad_losses += 1
+        self.left_out += 1
         model.zero_grad(set_to_none=True)
         log.warning("non-finite loss at step %d: the batch is left out", self.state.global_step)
         if self.bad_losses >= self.recipe.run.max_nonfinite:
@@ -206,6 +222,9 @@ class MellowTrainer(Trainer):
                 "lower the learning rate."
             )
         return torch.zeros_like(loss)
+
+    def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        super().log({**logs, "left_out": self.left_out} if self.left_out else logs, *args, **kwargs)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
@@ -223,7 +242,9 @@ class MellowTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         trained = torch.load(Path(resume_from_checkpoint) / "trained.pt", weights_only=True, map_location="cpu")
-        parameters = dict(self.model.named_parameters())
+        parameters = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        if {name: p.shape for name, p in trained.items()} != {name: p.shape for name, p in parameters.items()}:
+            raise RecipeError(f"The checkpoint {resume_from_checkpoint} is of another model; name another run.output.")
         with torch.no_grad():
             for name, tensor in trained.items():
                 parameters[name].copy_(tensor)
@@ -282,9 +303,7 @@ def newest_checkpoint(output: Path) -> str | None:
 class Bar(TrainerCallback):
     """A rich progress bar with loss, and one JSON line per log in `log.jsonl`."""
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def __init__(self) -> None:
         self.progress = Progress(
             TextColumn("training"),
             BarColumn(),
@@ -292,6 +311,13 @@ class Bar(TrainerCallback):
             TextColumn("{task.fields[loss]}"),
             TimeRemainingColumn(),
         )
+
+    def close(self) -> None:
+        self.progress.stop()
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         self.progress.start()
         self.task = self.progress.add_task("training", total=state.max_steps, completed=state.global_step, loss="")
 
@@ -312,27 +338,30 @@ class Bar(TrainerCallback):
         with (Path(args.output_dir) / "log.jsonl").open("a") as file:
             file.write(json.dumps(entry) + "\n")
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self.progress.stop()
-
 
 class Stopper(TrainerCallback):
     """Stops with a checkpoint on SIGINT or SIGTERM, or when the time is up; a second signal ends at once."""
 
     def __init__(self, minutes: float | None) -> None:
-        self.deadline = time.monotonic() + 60 * minutes if minutes else None
+        self.deadline = time.monotonic() + 60 * minutes if minutes is not None else None
         self.asked = False
+        self.before: dict[int, Any] = {}  # the handlers that were there, put back in the end
+
+    def close(self) -> None:
+        while self.before:
+            number, handler = self.before.popitem()
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+        if threading.current_thread() is threading.main_thread():  # elsewhere no handler can be set
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.before[number] = signal.signal(number, self._ask)
 
     def _ask(self, number: int, frame: Any) -> None:
-        signal.signal(number, signal.SIG_DFL)
+        for either in self.before:
+            signal.signal(either, signal.SIG_DFL)
         self.asked = True
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

@@ -1,0 +1,283 @@
+"""Answers of the tiny model: alone, in batches, streamed and cached they are the same; choices; what cannot be asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mellow.answer.choose import ChoiceRule
+from mellow.answer.decode import Sampling, log_softmax, read
+from mellow.answer.facade import BATCH, Mellow
+from mellow.errors import AudioError, MellowError, QuestionError
+from mellow.model.modeling import MellowForConditionalGeneration, left_pad
+from mellow.types import Answer
+
+SHORT = Sampling(max_new_tokens=6)
+OPTIONS = ("dog", "a cat meows", "the rain falls on a roof")
+
+
+@pytest.fixture(scope="module")
+def items(tone: Any) -> list[dict[str, Any]]:
+    """Open questions about one, two, short and long clips, more than one batch of them."""
+    a, b, short, long = tone(440, 2.0), tone(900, 3.1), tone(300, 0.2), tone(700, 21.0)
+    items = [
+        {"audio": a, "question": "What is it?"},
+        {"audio": b, "question": "Describe everything that can be heard in this recording, one after the other."},
+        {"audio": a, "audio2": b, "question": "How do they differ?"},
+        {"audio": long, "question": "What is it?"},
+        {"audio": short, "audio2": long, "question": "Which is longer?"},
+        {"audio": short, "question": "?"},
+    ]
+    return items + [{"audio": a, "question": f"What is number {n}?"} for n in range(BATCH - 5)]
+
+
+# --- one answer, however it is asked for ------------------------------------------------------------------------------
+
+
+def test_batched_single_cached_and_streamed_answers_are_equal(tiny: Mellow, items: list[dict[str, Any]]) -> None:
+    together = tiny.ask_many(items, sampling=SHORT)
+    assert len({answer.text for answer in together}) > len(items) // 2
+    for item, batched in zip(items, together, strict=True):
+        clips = item["audio"], item.get("audio2")
+        assert tiny.ask(clips[0], item["question"], audio2=clips[1], sampling=SHORT) == batched
+        with tiny.listen(*clips) as ear:
+            assert ear.ask(item["question"], sampling=SHORT) == batched
+            assert "".join(ear.stream(item["question"], sampling=SHORT)) == batched.text
+
+
+def test_questions_to_one_ear_do_not_disturb_each_other(tiny: Mellow, tone: Any) -> None:
+    ear = tiny.listen(tone(440, 2.0))
+    first = ear.ask("What is it?", sampling=SHORT)
+    ear.ask("Is it loud?", choices=("yes", "no"))
+    list(ear.stream("Where is it?", sampling=SHORT))
+    assert ear.ask("What is it?", sampling=SHORT) == first
+
+
+def test_open_and_closed_questions_mixed_come_back_in_order(tiny: Mellow, tone: Any) -> None:
+    a = tone(440, 2.0)
+    items = [
+        {"audio": a, "question": "What is it?"},
+        {"audio": a, "question": "What is it?", "choices": OPTIONS},
+        {"audio": a, "question": "What is it? (a) dog (b) rain"},
+        {"audio": a, "question": "Where is it?", "choices": ()},
+    ]
+    together = tiny.ask_many(items, sampling=SHORT)
+    alone = [tiny.ask(a, item["question"], choices=item.get("choices", ()), sampling=SHORT) for item in items]
+    assert together == alone
+    assert [answer.stop_reason for answer in together] == ["length", "choice", "choice", "length"]
+    assert tiny.ask_many([]) == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_seeded_sampling_repeats_alone_and_in_batches(tiny: Mellow, items: list[dict[str, Any]], seed: int) -> None:
+    sampling = Sampling(max_new_tokens=6, sample=True, top_p=0.9, temperature=2.0, seed=seed)
+    together = tiny.ask_many(items[:4], sampling=sampling)
+    assert together == tiny.ask_many(items[:4], sampling=sampling)
+    for item, batched in zip(items[:4], together, strict=True):
+        assert tiny.ask(item["audio"], item["question"], audio2=item.get("audio2"), sampling=sampling) == batched
+    assert together != tiny.ask_many(items[:4], sampling=SHORT)
+
+
+def test_paths_bytes_file_objects_and_clips_give_equal_answers(tiny: Mellow, tone: Any) -> None:
+    path = tone(440, 2.0)
+    content = path.read_bytes()
+    expected = tiny.ask(path, "What is it?", sampling=SHORT)
+    for source in (str(path), content, io.BytesIO(content), tiny.processor.clip(path)):
+        assert tiny.ask(source, "What is it?", sampling=SHORT) == expected
+    with Path(path).open("rb") as file:
+        assert tiny.ask(file, "What is it?", audio2=content, sampling=SHORT) == tiny.ask(
+            path, "What is it?", audio2=path, sampling=SHORT
+        )
+
+
+def test_the_second_clip_and_its_order_matter(tiny: Mellow, tone: Any) -> None:
+    a, b = tone(440, 2.0), tone(900, 3.1)
+    prefixes = [tiny.listen(*clips).prefixes[0] for clips in ((a,), (a, b), (b, a))]
+    assert len({prefix.tobytes() for prefix in prefixes}) == 3
+    assert len(prefixes[1]) == len(prefixes[2]) > len(prefixes[0])
+
+
+# --- against transformers ---------------------------------------------------------------------------------------------
+
+
+def test_transformers_generate_says_the_same_token_for_token(
+    tiny: Mellow, tiny_model: MellowForConditionalGeneration, items: list[dict[str, Any]]
+) -> None:
+    prompt, processor = tiny.processor.prompt, tiny.processor
+    rows, features = [], []
+    for item in items[:6]:
+        clips = [item[name] for name in ("audio", "audio2") if name in item]
+        rows.append([*prompt.prefix(len(clips)), *prompt.question(item["question"])])
+        features += [[torch.from_numpy(mel) for mel in processor.features(processor.clip(clip))] for clip in clips]
+    input_ids, attention_mask = left_pad(rows)
+    generated = tiny_model.generate(
+        input_ids,
+        attention_mask=attention_mask,
+        features=features,
+        max_new_tokens=6,
+        do_sample=False,
+        eos_token_id=list(prompt.stop_ids),
+    )
+    texts = [prompt.tokenizer.decode(row.tolist()).strip() for row in generated]
+    assert texts == [answer.text for answer in tiny.ask_many(items[:6], sampling=SHORT)]
+
+
+# --- choices ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_choice_is_one_of_the_options_with_probabilities_that_sum_to_one(tiny: Mellow, tone: Any) -> None:
+    answer = tiny.ask(tone(440, 2.0), "What is it?", choices=OPTIONS)
+    assert answer.choice == answer.text == OPTIONS[int(np.argmax(answer.probabilities))]
+    assert sum(answer.probabilities) == pytest.approx(1)
+    assert len(answer.probabilities) == len(OPTIONS)
+    assert answer.stop_reason == "choice"
+
+
+def test_options_scored_in_one_pass_are_scored_as_one_by_one(tiny: Mellow, tone: Any) -> None:
+    """The mean log-likelihood of each option, read token by token behind the whole prompt."""
+    a = tone(440, 2.0)
+    found = tiny.ask(a, "What is it?", choices=OPTIONS)
+    ear, prompt, engine = tiny.listen(a), tiny.processor.prompt, tiny.engine
+    written = tiny._question("What is it?", OPTIONS, 1)
+    scores = []
+    for option in OPTIONS:
+        logits_BV, cache = read(engine, [np.concatenate([ear.prefixes[0], written])])
+        likelihoods = []
+        for token in prompt.answer(option):
+            likelihoods.append(log_softmax(logits_BV[0])[token])
+            embeds = engine.embed([token], np.zeros((0, 0), np.float32))
+            logits_BV, cache = engine.forward(embeds[None], np.ones((1, 1), np.int64), cache)
+        scores.append(np.mean(likelihoods))
+    np.testing.assert_allclose(found.probabilities, np.exp(log_softmax(np.array(scores))), atol=1e-4)
+
+
+def test_options_in_the_question_are_chosen_from(tiny: Mellow, tone: Any) -> None:
+    answer = tiny.ask(tone(440, 2.0), "What is it?\n(a) dog\n(b) a cat meows\n(c) rain")
+    assert answer.choice in ("dog", "a cat meows", "rain")
+    assert len(answer.probabilities) == 3
+
+
+def test_given_choices_win_over_options_in_the_question(tiny: Mellow, tone: Any) -> None:
+    answer = tiny.ask(tone(440, 2.0), "Is it (a) a dog (b) a cat?", choices=("yes", "no"))
+    assert answer.choice in ("yes", "no")
+
+
+def with_rule(model: Mellow, **rule: float) -> Mellow:
+    return dataclasses.replace(model, rule=ChoiceRule(**rule))
+
+
+def test_the_prior_is_what_the_model_would_choose_without_hearing(tiny: Mellow, tone: Any) -> None:
+    a = tone(440, 2.0)
+    plain, half, whole = (with_rule(tiny, prior_weight=w).ask(a, "What?", choices=OPTIONS) for w in (0, 0.5, 1))
+    logs = [np.log(answer.probabilities) for answer in (plain, half, whole)]
+    centred = [log - log.mean() for log in logs]
+    np.testing.assert_allclose(centred[1], (centred[0] + centred[2]) / 2, atol=1e-4)
+    assert np.abs(centred[2] - centred[0]).max() > 1e-3
+
+
+def test_abstaining(tiny: Mellow, tone: Any) -> None:
+    answer = with_rule(tiny, abstain_below=0.99).ask(tone(440, 2.0), "What is it?", choices=OPTIONS)
+    assert (answer.choice, answer.stop_reason) == (None, "abstained")
+    assert sum(answer.probabilities) == pytest.approx(1)
+
+
+# --- times and mistakes -----------------------------------------------------------------------------------------------
+
+
+def test_hearing_is_paid_for_by_the_first_answer(tiny: Mellow, tone: Any) -> None:
+    ear = tiny.listen(tone(440, 2.0))
+    ear.seconds = 100.0
+    assert ear.ask("What is it?", sampling=SHORT).seconds > 100
+    assert 0 < ear.ask("What is it?", sampling=SHORT).seconds < 100
+    batch = [{"audio": tone(440, 2.0), "question": "?"}] * 2
+    assert all(answer.seconds > 0 for answer in tiny.ask_many(batch, sampling=SHORT))
+
+
+@pytest.mark.parametrize(
+    ("question", "how", "error", "message"),
+    [
+        ("", {}, QuestionError, "empty"),
+        ("x" * 1_000_000, {}, QuestionError, "1,000,000 characters"),
+        ("Options: x" + " " * 1_000_000 + "y", {}, QuestionError, "characters"),
+        ("What?", {"choices": ["dog"]}, QuestionError, "at least two"),
+        ("What?", {"choices": [""]}, QuestionError, "two options"),
+        ("What?", {"choices": "dog"}, QuestionError, "one text"),
+        ("What?", {"choices": ["dog", "dog"]}, QuestionError, "the same"),
+        ("What?", {"audio2": "/no/such/file.wav"}, AudioError, "there is no file"),
+        ("What?", {"audio": b"not audio"}, AudioError, "not audio"),
+        ("What?", {"audio": None}, QuestionError, "at least one clip"),
+    ],
+)
+def test_what_cannot_be_asked(
+    tiny: Mellow, tone: Any, question: str, how: dict[str, Any], error: type[MellowError], message: str
+) -> None:
+    item = {"audio": tone(440, 1.0), "question": question, **how}
+    with pytest.raises(error, match=message):
+        tiny.ask_many([item])
+    with pytest.raises(error, match=message):
+        tiny.ask(item.pop("audio"), item.pop("question"), **item)
+
+
+@pytest.mark.parametrize("item", [{}, {"audio": "a.wav"}, {"question": "What?"}, {"audio": 1, "question": "?", "x": 2}])
+def test_ask_many_names_the_question_that_is_wrong(tiny: Mellow, tone: Any, item: dict[str, Any]) -> None:
+    with pytest.raises(QuestionError, match="Question 2 must hold 'audio' and 'question'"):
+        tiny.ask_many([{"audio": tone(440, 1.0), "question": "What?"}, item])
+
+
+# --- streams ----------------------------------------------------------------------------------------------------------
+
+
+class Saying:
+    """The tiny model's engine with its words put into its mouth."""
+
+    def __init__(self, model: Mellow, ids: list[int]) -> None:
+        self.engine, self.ids = model.engine, ids
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+    def forward(self, embeds_BLD: np.ndarray, mask_BL: np.ndarray, cache: Any, **how: Any) -> Any:
+        logits_BV, after = self.engine.forward(embeds_BLD, mask_BL, cache, **how)
+        if embeds_BLD.shape[1] > 1:
+            self.said = 0
+        else:
+            self.said += 1
+        logits_BV[:] = 0
+        logits_BV[:, self.ids[self.said]] = 1
+        return logits_BV, after
+
+
+def streamed(model: Mellow, audio: Path, ids: list[int], most: int = 99) -> tuple[list[str], Answer]:
+    """The pieces of a stream and the answer, where the engine says these tokens."""
+    said = dataclasses.replace(model, engine=Saying(model, ids))
+    sampling = Sampling(max_new_tokens=most)
+    return list(said.listen(audio).stream("What?", sampling=sampling)), said.ask(audio, "What?", sampling=sampling)
+
+
+@pytest.mark.parametrize("text", ["A dog.", "  A dog \n", "un été à Zürich 🐕🐕 – ok 🐕", "", "  ", "\ufffd dog", "dog \ufffd"])
+def test_pieces_of_a_stream_are_whole_and_join_to_the_answer(tiny: Mellow, tone: Any, text: str) -> None:
+    ids = [*tiny.processor.prompt.tokenizer.encode(text), 2]
+    pieces, answer = streamed(tiny, tone(440, 1.0), ids)
+    assert "".join(pieces) == answer.text == text.strip()
+    assert all(pieces)
+    assert answer.stop_reason == "end"
+
+
+@pytest.mark.parametrize("most", range(1, 8))
+def test_an_answer_cut_within_a_character_is_streamed_as_it_is_answered(tiny: Mellow, tone: Any, most: int) -> None:
+    ids = [*tiny.processor.prompt.tokenizer.encode("ok \U0001f9ab \U0001f9ab\U0001f9ab"), 2]
+    pieces, answer = streamed(tiny, tone(440, 1.0), ids, most)
+    assert "".join(pieces) == answer.text
+    assert answer.stop_reason == ("end" if most >= len(ids) else "length")
+
+
+def test_a_stream_begins_before_the_answer_ends(tiny: Mellow, tone: Any) -> None:
+    ids = [*tiny.processor.prompt.tokenizer.encode("one two three four"), 2]
+    pieces, _ = streamed(tiny, tone(440, 1.0), ids)
+    assert pieces == ["one", " two", " three", " four"]
