@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import row, sound
+from .conftest import row, sound
 
 from mellow.data import phrases
 from mellow.data.recordings import read_manifest, take_group

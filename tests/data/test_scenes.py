@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from conftest import Lab, sound
+from .conftest import Lab, sound
 
 from mellow.data import drawing, phrases, plans, scenes, signals
 from mellow.data.pool import Pool

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import Lab
+from .conftest import Lab
 
 from mellow.data import store
 from mellow.data.pool import Pool

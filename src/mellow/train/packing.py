@@ -7,6 +7,7 @@ continues behind its prefix: every question is trained exactly as if it stood al
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from mellow.types import Example
 
 __all__ = ["ClipTokens", "Group", "Row", "group_examples", "pack_epoch"]
 
+log = logging.getLogger(__name__)
 OPEN_ROWS = 16  # rows that still take groups while packing
 PAD_GROUP = -1
 
@@ -48,7 +50,8 @@ class Row:
 
     ids: token ids, ROW where an audio row stands; groups, blocks: number of each token's group in the row and of its
     block in the group (0: prefix); positions: rotary positions; labels: the token itself where it is learnt, else -100;
-    weights: of each labelled token in the loss; clips: the clips whose audio rows stand in the row, in order.
+    weights: of each labelled token in the loss; clips: the clips whose audio rows stand in the row, in order;
+    questions: how many stand in the row; left_out: how many more were too long for any row.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -59,6 +62,7 @@ class Row:
     weights: list[float] = field(default_factory=list)
     clips: list[str] = field(default_factory=list)
     questions: int = 0
+    left_out: int = 0
 
 
 def group_examples(examples: Iterable[Example]) -> list[Group]:
@@ -78,12 +82,19 @@ def pack_epoch(
     heard: HeardWords | None,
     tokens_of: Callable[[str], ClipTokens],
 ) -> list[Row]:
-    """All rows of an epoch; their order and content depend on the seed, the epoch and the examples alone."""
+    """All rows of an epoch; their order and content depend on the seed, the epoch and the examples alone.
+
+    Questions that are too long for any row, with what stands before them, are left out and counted in the log.
+    """
     rng = np.random.default_rng([recipe.seed, epoch])
     rows: list[Row] = []
     open_rows: list[Row] = []
+    left_out = 0
     for number in rng.permutation(len(groups)):
         for unit in _units(groups[number], recipe, rng, prompt, heard, tokens_of):
+            left_out += unit.left_out
+            if not unit.questions:
+                continue
             home = next((row for row in open_rows if len(row.ids) + len(unit.ids) <= recipe.tokens_per_row), None)
             if home is None:
                 home = Row()
@@ -93,6 +104,8 @@ def pack_epoch(
                 fullest = max(open_rows, key=lambda row: len(row.ids))
                 open_rows.remove(fullest)
                 rows.append(fullest)
+    if left_out:
+        log.warning("%d questions are too long for %d tokens_per_row and are left out", left_out, recipe.tokens_per_row)
     return rows + open_rows
 
 
@@ -119,8 +132,9 @@ def _units(
             unit = _open(prefix, clips)
         if len(unit.ids) + length <= recipe.tokens_per_row:
             _add_block(unit, question, answer, start=len(prefix))
-    if unit.questions:
-        yield unit
+        else:
+            unit.left_out += 1
+    yield unit
 
 
 def _prefix(
