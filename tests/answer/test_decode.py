@@ -175,7 +175,9 @@ def test_without_sampling_the_likeliest_token_is_taken_the_first_of_equals() -> 
 
 def test_seeded_answers_repeat_and_unseeded_ones_vary() -> None:
     def draw(seed: int | None) -> tuple[int, ...]:
-        return answer(Fake(hashed), [[1]], Sampling(max_new_tokens=9, sample=True, top_p=1.0, temperature=5.0, seed=seed))[0].ids
+        return answer(
+            Fake(hashed), [[1]], Sampling(max_new_tokens=9, sample=True, top_p=1.0, temperature=5.0, seed=seed)
+        )[0].ids
 
     assert draw(7) == draw(7)
     assert len({draw(None) for _ in range(10)}) > 1

@@ -260,7 +260,9 @@ def streamed(model: Mellow, audio: Path, ids: list[int], most: int = 99) -> tupl
     return list(said.listen(audio).stream("What?", sampling=sampling)), said.ask(audio, "What?", sampling=sampling)
 
 
-@pytest.mark.parametrize("text", ["A dog.", "  A dog \n", "un été à Zürich 🐕🐕 – ok 🐕", "", "  ", "\ufffd dog", "dog \ufffd"])
+@pytest.mark.parametrize(
+    "text", ["A dog.", "  A dog \n", "un été à Zürich 🐕🐕 – ok 🐕", "", "  ", "\ufffd dog", "dog \ufffd"]
+)
 def test_pieces_of_a_stream_are_whole_and_join_to_the_answer(tiny: Mellow, tone: Any, text: str) -> None:
     ids = [*tiny.processor.prompt.tokenizer.encode(text), 2]
     pieces, answer = streamed(tiny, tone(440, 1.0), ids)

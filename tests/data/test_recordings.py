@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from .conftest import row, sound
 
 from mellow.data import phrases
 from mellow.data.recordings import read_manifest, take_group
 from mellow.errors import DataError
+
+from .conftest import row, sound
 
 SHARED = Path(__file__).parents[3] / "shared" / "audio" / "manifest.jsonl"
 Tables = Callable[..., None]

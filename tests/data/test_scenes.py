@@ -8,7 +8,6 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from .conftest import Lab, sound
 
 from mellow.data import drawing, phrases, plans, scenes, signals
 from mellow.data.pool import Pool
@@ -16,6 +15,8 @@ from mellow.data.recordings import read_manifest
 from mellow.data.scene import Recording, Scene
 from mellow.data.signals import SAMPLE_RATE, Waveform
 from mellow.errors import DataError
+
+from .conftest import Lab, sound
 
 COUNT = 300
 SLACK_S = 0.02  # two frames

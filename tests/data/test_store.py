@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from .conftest import Lab
 
 from mellow.data import store
 from mellow.data.pool import Pool
@@ -16,6 +15,8 @@ from mellow.data.recordings import read_manifest
 from mellow.data.scenes import compose_scene
 from mellow.data.store import audio_path, read_scenes, write_scenes
 from mellow.errors import DataError
+
+from .conftest import Lab
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from mellow.errors import KeyMapError, ModelError
 from mellow.model.base import check_total, llama_config_of_gguf, open_gguf, read_llama_gguf
-from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.ced import Ced, CedConfig
+from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.gguf_file import requantise_embedding
 from mellow.text.prompt import CompactPrompt
 from mellow.text.tokenizer import Tokenizer
@@ -257,7 +257,9 @@ def test_requantising_copies_every_field(tiny_gguf: Path, tmp_path: Path) -> Non
     assert read(target)["some.numbers"] == [1, 2, 3]
 
 
-def test_requantising_that_fails_leaves_no_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_gguf: Path) -> None:
+def test_requantising_that_fails_leaves_no_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_gguf: Path
+) -> None:
     target = tmp_path / "other.gguf"
     target.write_bytes(b"old")
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from mellow.audio import CED, load, log_mel
-from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.ced import MAX_STEPS, PATCH, Ced, CedConfig
+from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.encoder import Encoded
 
 TINY = CedConfig(width=16, depth=2, heads=2, classes=7)

@@ -98,14 +98,14 @@ def naive_attention(block: SwinBlock, y_GGW: torch.Tensor) -> torch.Tensor:
         for head in range(block.heads):
             scores = torch.stack(
                 [
-                    (qkv[*q, 0, head] @ qkv[*k, 1, head]) / math.sqrt(part)
+                    (qkv[(*q, 0, head)] @ qkv[(*k, 1, head)]) / math.sqrt(part)
                     + block.position_bias[
                         (q[0] - k[0] + window - 1) * (2 * window - 1) + q[1] - k[1] + window - 1, head
                     ]
                     for k in seen
                 ]
             )
-            mixed[*q, head] = scores.softmax(0) @ torch.stack([qkv[*k, 2, head] for k in seen])
+            mixed[(*q, head)] = scores.softmax(0) @ torch.stack([qkv[(*k, 2, head)] for k in seen])
     out: torch.Tensor = block.proj(mixed.flatten(2))
     return out
 

@@ -95,7 +95,9 @@ def test_the_config_comes_back_through_auto_config(tmp_path: Path) -> None:
     assert isinstance(again, MellowConfig)
     assert again.text_config.model_type == "gpt2"
     assert HeardWords.from_dict(again.heard).to_dict() == HeardWords.from_dict(config("gpt2").heard).to_dict()
-    assert again.to_dict() == config("gpt2").to_dict() | {"transformers_version": again.to_dict()["transformers_version"]}
+    assert again.to_dict() == config("gpt2").to_dict() | {
+        "transformers_version": again.to_dict()["transformers_version"]
+    }
 
 
 @pytest.mark.parametrize("changes", [{"encoder": "ears"}, {"layout": "loose"}])

@@ -157,7 +157,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: change_config(folder, encoder_config={"width": 32, "depth": 2, "heads": 3}),
         "not 32 of 3",
     ),
-    "heard words of another kind": (lambda folder: change_config(folder, heard={"eyes": 2}), "impossible config .*eyes"),
+    "heard words of another kind": (
+        lambda folder: change_config(folder, heard={"eyes": 2}),
+        "impossible config .*eyes",
+    ),
     "no adapter settings": (lambda folder: change_config(folder, adapter={}), "rank and alpha"),
     "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer.json is missing"),
     "tokenizer damaged": (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json is damaged"),
@@ -207,7 +210,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "an adapter for no matrix": (
         lambda folder: change_trained(
-            folder, lambda t: t.update({"language_model.x.lora_A": np.ones((4, 4), "f4"), "language_model.x.lora_B": np.ones((4, 4), "f4")})
+            folder,
+            lambda t: t.update(
+                {"language_model.x.lora_A": np.ones((4, 4), "f4"), "language_model.x.lora_B": np.ones((4, 4), "f4")}
+            ),
         ),
         "adapter",
     ),

@@ -107,7 +107,9 @@ def test_a_dropped_class_is_not_named_even_without_a_threshold(make: Any) -> Non
 
 def test_words_given_outright(make: Any, tokenizer: Tokenizer) -> None:
     heard = make()
-    assert tokenizer.decode(heard.words([tokenizer.encode(" a cat"), tokenizer.encode(" fog")])) == " Heard: a cat, fog."
+    assert (
+        tokenizer.decode(heard.words([tokenizer.encode(" a cat"), tokenizer.encode(" fog")])) == " Heard: a cat, fog."
+    )
     assert tokenizer.decode(heard.words([])) == " Heard: nothing."
 
 

@@ -121,7 +121,8 @@ def test_whatever_is_found_are_two_or_more_different_texts(question: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "question", ["Options: x" + " " * 100_000 + "y", "(a) " * 20_000, "or " * 30_000, "- \n" * 30_000, "Options:" * 10_000]
+    "question",
+    ["Options: x" + " " * 100_000 + "y", "(a) " * 20_000, "or " * 30_000, "- \n" * 30_000, "Options:" * 10_000],
 )
 def test_endless_questions_cost_no_more_than_their_length(question: str) -> None:
     """A quadratic search would take minutes here."""

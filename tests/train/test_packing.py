@@ -242,7 +242,7 @@ def asked(rows: Sequence[Row], prompt: CompactPrompt) -> Counter[tuple[str, str]
     return found
 
 
-@pytest.mark.parametrize("length", [110, 160, 500])
+@pytest.mark.parametrize("length", [130, 160, 500])
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_nothing_is_lost_and_no_row_is_too_long(pack: Any, prompt: CompactPrompt, length: int, epoch: int) -> None:
     rows = pack(tokens_per_row=length, questions_per_group=100, epoch=epoch)

@@ -40,7 +40,7 @@ class MellowConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is n
         layout: str = "compact",
         frames_per_row: int = 2,
         heard: dict[str, Any] | None = None,
-        base: dict[str, str] | None = None,
+        base: dict[str, Any] | None = None,
         adapter: dict[str, Any] | None = None,
         choice: dict[str, float] | None = None,
         weights: dict[str, Any] | None = None,

@@ -6,10 +6,12 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
+from torch import nn
 
 from mellow.data.phrases import HELD_OUT, sounds
 from mellow.errors import RecipeError
@@ -17,6 +19,7 @@ from mellow.model.base import llama_config_of_gguf, read_llama_gguf
 from mellow.model.ced import CedConfig
 from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.configuration import MellowConfig
+from mellow.model.mapper import CompactMapper
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.model.two_part import BUNDLED
 from mellow.text.heard import HeardWords
@@ -51,7 +54,7 @@ def muted_classes() -> list[int]:
 def initial_model(recipe: ModelRecipe) -> MellowForConditionalGeneration:
     """Build the model: encoder and language model pretrained, mapper at its start; float32, no adapters yet."""
     base = base_file(recipe)
-    text_config = {"model_type": "llama", **llama_config_of_gguf(base)}
+    text_config: dict[str, object] = {"model_type": "llama", **llama_config_of_gguf(base)}
     sizes = {**dataclasses.asdict(CedConfig()), **recipe.encoder_sizes}
     config = MellowConfig(
         encoder="ced",
@@ -71,15 +74,16 @@ def initial_model(recipe: ModelRecipe) -> MellowForConditionalGeneration:
         model.encoder.load_state_dict(state, strict=False)  # all but the counters of batch norms
     tokenizer = Tokenizer.from_file(tokenizer_file(recipe))
     start_as_words(model, tokenizer, class_names()[: sizes["classes"]])
-    return model.eval()
+    model.eval()
+    return model
 
 
 @torch.no_grad()
 def start_as_words(model: MellowForConditionalGeneration, tokenizer: Tokenizer, names: Sequence[str]) -> None:
     """Set the mapper's class words to the mean input embedding of each class's name."""
-    table_VD = model.get_input_embeddings().weight
+    table_VD = cast(nn.Embedding, model.get_input_embeddings()).weight
     words = [table_VD[torch.tensor(tokenizer.encode(f" {name}"))].mean(0) for name in names]
-    model.mapper.class_words.weight.copy_(torch.stack(words, 1))
+    cast(CompactMapper, model.mapper).class_words.weight.copy_(torch.stack(words, 1))
 
 
 def heard_words(

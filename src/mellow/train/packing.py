@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mellow.text.heard import HeardWords
-from mellow.text.prompt import ROW, CompactPrompt, HeardClip, expand
+from mellow.text.prompt import ROW, HeardClip, Prompt, expand
 from mellow.train.recipe import DataRecipe
 from mellow.types import Example
 
@@ -78,7 +78,7 @@ def pack_epoch(
     *,
     recipe: DataRecipe,
     epoch: int,
-    prompt: CompactPrompt,
+    prompt: Prompt,
     heard: HeardWords | None,
     tokens_of: Callable[[str], ClipTokens],
 ) -> list[Row]:
@@ -113,7 +113,7 @@ def _units(
     group: Group,
     recipe: DataRecipe,
     rng: np.random.Generator,
-    prompt: CompactPrompt,
+    prompt: Prompt,
     heard: HeardWords | None,
     tokens_of: Callable[[str], ClipTokens],
 ) -> Iterable[Row]:
@@ -141,7 +141,7 @@ def _prefix(
     group: Group | None,
     recipe: DataRecipe,
     rng: np.random.Generator,
-    prompt: CompactPrompt,
+    prompt: Prompt,
     heard: HeardWords | None,
     tokens_of: Callable[[str], ClipTokens],
 ) -> list[int]:

@@ -52,7 +52,7 @@ class ModelRecipe(Strict):
     frames_per_row: int = Field(2, ge=1)
     """Encoder steps averaged into one audio row."""
     adapter_rank: int = Field(24, ge=1)
-    adapter_alpha: float = Field(48.0, gt=0)
+    adapter_alpha: int = Field(48, gt=0)
     """Low-rank adapters on every linear layer of the language model; the update is scaled by alpha / rank."""
 
 

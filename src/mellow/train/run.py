@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,6 +21,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from mellow.audio import CED
 from mellow.data.build import read_examples
 from mellow.errors import RecipeError
+from mellow.model.mapper import CompactMapper
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.model.two_part import save_two_part
 from mellow.processor import Processor
@@ -76,8 +77,13 @@ def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
         data_collator=lambda batch: collate(batch, length=recipe.data.tokens_per_row),
         callbacks=[bar, stopper],
     )
+    checkpoint = newest_checkpoint(output)
+    steps = recipe.run.steps or len(trainer.get_train_dataloader())
     try:
-        trainer.train(resume_from_checkpoint=newest_checkpoint(output))
+        if checkpoint is not None and step_of(checkpoint) >= steps:  # the Trainer would make one step more
+            trainer._load_from_checkpoint(str(checkpoint))
+        else:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
         bar.close()
         stopper.close()
@@ -162,7 +168,7 @@ class Learner(nn.Module):
     ) -> dict[str, torch.Tensor]:
         """Weighted cross-entropy over the answer tokens; the vocabulary is only computed where there is a label."""
         model = self.mellow
-        rows_ND = model.mapper.rows(frames, scores) if len(frames) else frames.new_zeros(0, 1)
+        rows_ND = cast(CompactMapper, model.mapper).rows(frames, scores) if len(frames) else frames.new_zeros(0, 1)
         embeds_BLD = model.embed(ids, rows_ND)
         if torch.is_autocast_enabled(ids.device.type):  # keeps the residual stream in bfloat16: half the memory traffic
             embeds_BLD = embeds_BLD.to(torch.get_autocast_dtype(ids.device.type))
@@ -192,7 +198,7 @@ class MellowTrainer(Trainer):
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)  # type: ignore[arg-type]
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        if self.optimizer is None:
+        if self.optimizer is None:  # type: ignore[has-type]
             chosen = self.recipe.optimizer
             named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
             mapper = [p for name, p in named if ".mapper." in f".{name}"]
@@ -207,7 +213,7 @@ class MellowTrainer(Trainer):
         return self.optimizer
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        loss = super().training_step(model, inputs, *args, **kwargs)
+        loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         if torch.isfinite(loss) and torch.isfinite(nn.utils.get_total_norm(gradients)):
             self.bad_losses = 0
@@ -294,10 +300,13 @@ def compile_layers(model: MellowForConditionalGeneration) -> None:
         layer.compile()
 
 
-def newest_checkpoint(output: Path) -> str | None:
+def newest_checkpoint(output: Path) -> Path | None:
     """The newest checkpoint that was written to its end."""
-    found = [path for path in output.glob("checkpoint-*") if (path / COMPLETE).is_file()]
-    return str(max(found, key=lambda path: int(path.name.split("-")[1]))) if found else None
+    return max((path for path in output.glob("checkpoint-*") if (path / COMPLETE).is_file()), key=step_of, default=None)
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
 class Bar(TrainerCallback):
