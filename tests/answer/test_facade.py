@@ -1,4 +1,4 @@
-"""Answers of the tiny model: alone, in batches, streamed and cached they are the same; choices; what cannot be asked."""
+"""Answers of the tiny model: alone, in batches, streamed and cached they are the same; choices; bad questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compact mapper: pooling, its start as words, gradients, and that cached training rows equal those of a forward."""
+"""The compact mapper: pooling, its start as words, gradients; cached training rows equal those of a forward."""
 
 from __future__ import annotations
 

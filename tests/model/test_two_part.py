@@ -270,7 +270,7 @@ def test_names_that_do_not_match_are_a_key_map_error(copy: Path) -> None:
 def test_an_unknown_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="There is no model 'giant'; use mini"):
         mellow.load("giant")
-    with pytest.raises(ModelError, match="config.json is missing"):
+    with pytest.raises(ModelError, match=r"config\.json is missing"):
         mellow.load(str(tmp_path))
 
 

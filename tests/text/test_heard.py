@@ -82,7 +82,7 @@ def test_parts_name_what_is_strongest_in_each_stretch(make: Any, tokenizer: Toke
     [(1, 1), (3, 1), (4, 2), (7, 3), (8, 4), (62, 4), (63, 4), (64, 4), (94, 6), (124, 8), (620, 40)],
 )
 def test_number_of_parts(make: Any, steps: int, parts: int) -> None:
-    """Four up to 10 s, then one per 2.5 s; in very short clips at least two encoder steps each, a single one unnamed."""
+    """Four up to 10 s, then one per 2.5 s; in short clips at least two encoder steps each, a single one unnamed."""
     heard = make()
     ids = heard.ids(SILENT, np.stack([SILENT] * steps))
     bars = sum(token == heard.bar[0] for token in ids)

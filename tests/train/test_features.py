@@ -76,8 +76,10 @@ def test_what_is_kept_is_what_the_encoder_hears(
             encoded = tiny_model.encode([torch.from_numpy(mel) for mel in mels])
         kept = cache.read(clip)
         for name, heard in (
-            ("frames", encoded.frames_BTE), ("step_scores", encoded.step_scores_BTC), ("clip_scores", encoded.clip_scores_BC),
-        ):  # fmt: skip
+            ("frames", encoded.frames_BTE),
+            ("step_scores", encoded.step_scores_BTC),
+            ("clip_scores", encoded.clip_scores_BC),
+        ):
             assert kept[name].dtype == np.float16
             np.testing.assert_allclose(kept[name], heard[0], rtol=2e-3, atol=1e-3)
 
@@ -149,7 +151,9 @@ def test_more_than_one_in_a_hundred_stops_the_run(cache: FeatureCache, recording
 
 
 def test_a_missing_clip_counts_as_one_that_cannot_be_heard(cache: FeatureCache, fill: Fill) -> None:
-    with pytest.raises(DataError, match=r"Too many clips cannot be heard \(1\); the last: there is no file .*gone\.wav"):
+    with pytest.raises(
+        DataError, match=r"Too many clips cannot be heard \(1\); the last: there is no file .*gone\.wav"
+    ):
         fill(cache, ["gone.wav"])
 
 

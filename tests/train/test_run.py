@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -81,6 +82,7 @@ class Spoilt:
         self.before: list[State] = []
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> Spoilt:
+        @functools.wraps(FORWARD)
         def forward(learner: Learner, **batch: torch.Tensor) -> dict[str, torch.Tensor]:
             self.before.append(trained(learner))
             loss = FORWARD(learner, **batch)["loss"]
@@ -194,6 +196,7 @@ def test_a_signal_stops_after_the_step_and_the_run_goes_on_bit_for_bit(
     recipe = job("stopped")
     calls: Iterator[int] = iter(range(1, 99))
 
+    @functools.wraps(FORWARD)
     def forward(learner: Learner, **batch: torch.Tensor) -> dict[str, torch.Tensor]:
         if next(calls) == 3:
             signal.raise_signal(number)

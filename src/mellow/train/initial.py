@@ -94,13 +94,14 @@ def heard_words(
     count: int,
     muted: Sequence[int] = (),
 ) -> HeardWords:
-    """Heard words normalised over the clip scores of the training clips."""
-    scores_NC = np.stack(list(clip_scores)).astype(np.float64)
+    """Heard words normalised over the clip scores of the training clips; as they are where there is no clip."""
+    scores = list(clip_scores)
+    scores_NC = np.stack(scores or [np.zeros(len(names))]).astype(np.float64)
     return HeardWords.make(
         tokenizer,
         names,
         mean=scores_NC.mean(0).tolist(),
-        spread=(scores_NC.std(0) + 1e-3).tolist(),
+        spread=(scores_NC.std(0) + 1e-3 if scores else np.ones(len(names))).tolist(),
         count=count,
         muted=list(muted),
     )
