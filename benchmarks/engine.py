@@ -288,13 +288,11 @@ def peak_memory(system: System, directory: Path, *, batch: int, tokens: int) -> 
 
 def answer_alone(system: System, directory: Path, *, batch: int, tokens: int) -> None:
     """In a process of its own: answer once and print the peak memory as JSON."""
-    import resource
-
     loaded = mellow.load(directory, device="cpu", dtype=system.dtype)
     system.run(loaded, [[waveform(2 * b), waveform(2 * b + 1)] for b in range(batch)], tokens)
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    print(json.dumps({"megabytes": peak / 1e6}))
+    status = Path("/proc/self/status")  # Linux; getrusage would tell the peak of our parent, where that is larger
+    peak = next((x.split()[1] for x in status.read_text().splitlines() if x.startswith("VmHWM")), "0")
+    print(json.dumps({"megabytes": int(peak) * 1024 / 1e6}))
 
 
 # --- telling --------------------------------------------------------------------------------------------------------
@@ -311,7 +309,7 @@ class Sheet:
     def show(self, console: Console) -> None:
         table = Table(title=self.title, title_justify="left")
         for n, column in enumerate(self.columns):
-            table.add_column(column, justify="left" if n == 0 else "right")
+            table.add_column(column, justify="left" if n == 0 else "right", no_wrap=n == 0)
         for row in self.rows:
             table.add_row(*row)
         console.print(table)
@@ -356,10 +354,10 @@ def repeats_sheet(found: dict[str, list[float]]) -> Sheet:
     columns = (
         "mellow",
         "first token s",
-        "of a 2nd question",
+        "of a 2nd",
         "share",
         "choice of four s",
-        "of a 2nd question",
+        "of a 2nd",
         "share",
     )
     rows = [
@@ -441,8 +439,9 @@ def main() -> None:
             directory = Path(folder) / "model"
             source = write_model(directory)
         sheets = benchmark(options, directory, source)
+    console = Console(width=max(120, Console().width))
     for sheet in sheets:
-        sheet.show(Console())
+        sheet.show(console)
     lines = [f"{machine()}; {source}; medians of {options.repeats} turns.", ""]
     lines += [line for sheet in sheets for line in sheet.markdown()]
     if options.markdown:
