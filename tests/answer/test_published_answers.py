@@ -55,6 +55,16 @@ def test_an_answer_is_greedy_on_the_whole_prompt(published: Mellow, tone: Tone) 
     assert published.ask(tone(440, 2.0), "What is it?", sampling=FEW).text == prompt.tokenizer.decode(done.ids).strip()
 
 
+def test_a_batch_hears_each_clip_once(published: Mellow, tone: Tone, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips, heard = [tone(440, 2.0), tone(900, 10.0)], []
+    encode = published.engine.encode
+    monkeypatch.setattr(published.engine, "encode", lambda windows: heard.append(windows) or encode(windows))
+    items = [{"audio": clips[0], "audio2": str(clips[n % 2]), "question": "What is it?"} for n in range(4)]
+    answers = published.ask_many(items, sampling=FEW)
+    assert len(heard) == 2
+    assert answers[0] == answers[2] == published.ask(clips[0], "What is it?", sampling=FEW)
+
+
 def test_a_single_clip_is_the_same_clip_twice(published: Mellow, tone: Tone) -> None:
     clip = tone(440, 2.0)
     assert published.ask(clip, "What?", sampling=FEW) == published.ask(clip, "What?", audio2=clip, sampling=FEW)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from mellow.model.reader import ROOM, LlamaReader, TransformersReader, reader_of
+from mellow.model.reader import FEW_ROWS, ROOM, LlamaReader, TransformersReader, _linear, reader_of
 
 LLAMA: dict[str, Any] = {"vocab_size": 40, "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 3}
 LLAMA |= {"num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 4, "max_position_embeddings": 512}
@@ -149,6 +149,18 @@ def test_taking_rows(pair: Pair, rows: list[int]) -> None:
             logits.append(found)
     assert torch.equal(logits[0], logits[1])
     pair.check(logits[0], logits[2])
+
+
+@pytest.mark.parametrize("rows", [1, 2, FEW_ROWS, FEW_ROWS + 1])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_linear_layers_of_few_rows(rows: int, bias: bool, dtype: torch.dtype) -> None:
+    torch.manual_seed(rows)
+    linear, x = torch.nn.Linear(96, 40, bias=bias).to(dtype), torch.randn(rows, 1, 96).to(dtype)
+    found = _linear(linear, x)
+    assert (found.shape, found.dtype) == ((rows, 1, 40), dtype)
+    exact = x.double() @ linear.weight.double().T + (linear.bias.double() if bias else 0.0)
+    assert (found - exact).norm() / exact.norm() <= (1e-6 if dtype == torch.float32 else 5e-3)
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,8 @@ def test_a_base_changed_within_its_size_is_found_by_verifying(copy: Path) -> Non
     load_two_part(copy)
     with pytest.raises(ModelError, match="its sha256 is not"):
         load_two_part(copy, verify=True)
+    with pytest.raises(ModelError, match="its sha256 is not"):
+        mellow.load(str(copy))
 
 
 def test_names_that_do_not_match_are_a_key_map_error(copy: Path) -> None:

@@ -275,7 +275,8 @@ def test_sigterm_leaves_a_checkpoint_from_which_the_run_goes_on(job: Job, tmp_pa
 
 def stop_at(step: int) -> Callable[..., None]:
     def on_step_end(_: object, args: object, state: Any, control: Any, **__: object) -> None:
-        control.should_save = control.should_training_stop = state.global_step >= step
+        if state.global_step >= step:
+            control.should_save = control.should_training_stop = True
 
     return on_step_end
 
@@ -337,7 +338,7 @@ def test_a_checkpoint_of_another_model_is_an_error(job: Job) -> None:
 def test_a_loss_that_is_not_finite_changes_nothing_and_is_counted(
     job: Job, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, spoil: Callable[..., torch.Tensor]
 ) -> None:
-    recipe = job(run={"steps": 4, "max_nonfinite": 2})
+    recipe = job(run={"steps": 4, "max_nonfinite": 2}, optimizer={"warmup_steps": 0})
     spoilt = Spoilt({2: spoil}).install(monkeypatch)
     train(recipe)
     first, second, third, fourth = spoilt.before
@@ -346,6 +347,8 @@ def test_a_loss_that_is_not_finite_changes_nothing_and_is_counted(
     assert all(not torch.equal(third[name], fourth[name]) for name in third if "lora_B" in name)
     assert "non-finite loss at step 1: the batch is left out" in caplog.text
     assert [entry.get("left_out", 0) for entry in entries(recipe)] == [0, 1, 1, 1]
+    losses = [entry["loss"] for entry in entries(recipe)]
+    assert losses[0] == losses[1] != losses[2]
 
 
 def test_losses_that_are_not_finite_stop_the_run_after_some_in_a_row(

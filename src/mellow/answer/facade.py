@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -94,7 +95,8 @@ class Mellow:
 
     def _ask_batch(self, items: Sequence[Mapping[str, Any]], sampling: Sampling | None) -> list[Answer]:
         began = time.perf_counter()
-        heard = [self._hear(item["audio"], item.get("audio2")) for item in items]
+        known: dict[str | int, list[HeardView]] = {}
+        heard = [self._hear(item["audio"], item.get("audio2"), known=known) for item in items]
         prompts = [
             np.concatenate([self._prefix(view.clips), self._question(item["question"], (), len(view.clips))])
             for item, views in zip(items, heard, strict=True)
@@ -108,16 +110,19 @@ class Mellow:
         merged = [merge_texts(views, list(islice(waiting, len(views)))) for views in heard]
         return [replace(answer, seconds=seconds) for answer in merged]
 
-    def _hear(self, *sources: Source | None) -> list[HeardView]:
-        clips = [self.processor.clip(source) for source in sources if source is not None]
-        if not clips:
+    def _hear(self, *sources: Source | None, known: dict[str | int, list[HeardView]] | None = None) -> list[HeardView]:
+        """Hear one or two clips; those in `known` (by path, or by which object they are) were heard before."""
+        known = {} if known is None else known
+        keys = []
+        for source in sources:
+            if source is not None:
+                keys.append(os.fspath(source) if isinstance(source, str | os.PathLike) else id(source))
+                if keys[-1] not in known:
+                    views = self.processor.views(self.processor.clip(source))
+                    known[keys[-1]] = [HeardView(v.start, v.end, [self.engine.encode(v.windows)]) for v in views]
+        if not keys:
             raise QuestionError("A question is about one or two clips, but none was given; give at least one clip.")
-        return pair(
-            [
-                [HeardView(v.start, v.end, [self.engine.encode(v.windows)]) for v in self.processor.views(clip)]
-                for clip in clips
-            ]
-        )
+        return pair([known[key] for key in keys])
 
     def _prefix(self, clips: Sequence[Heard]) -> np.ndarray:
         """Embedded prompt in front of the question (L, D)."""

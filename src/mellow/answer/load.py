@@ -42,7 +42,7 @@ def load(
     chosen = choose_device(device, dtype=dtype)
     directory = model_directory(str(name))
     config = read_config(directory)
-    model = load_two_part(directory) if config.base else load_one_part(directory)
+    model = load_two_part(directory, verify=True) if config.base else load_one_part(directory)
     place(model, chosen, dtype=dtype)
     processor = processor_of(model, Tokenizer.from_file(directory / "tokenizer.json"), policy=policy)
     return Mellow(TorchEngine(model), processor, ChoiceRule(**config.choice), str(name))

@@ -13,6 +13,7 @@ __all__ = ["Int8Linear", "quantise"]
 
 FEW_ROWS = 8  # up to here torch's int8 kernel (fast for bfloat16 activations only) beats products of restored weights
 FUSED = hasattr(torch, "_weight_int8pack_mm")
+VECTOR = 32  # the kernel reads beyond the end of matrices that are no multiple of its vectors wide
 FAST_BFLOAT16 = bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 
 
@@ -34,7 +35,7 @@ class Int8Linear(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x: (..., K)."""
         x_RK = x.reshape(-1, x.shape[-1]).to(torch.bfloat16)
-        if FUSED and len(x_RK) <= FEW_ROWS:
+        if FUSED and len(x_RK) <= FEW_ROWS and x_RK.shape[1] % VECTOR == 0:
             steps_RN = torch._weight_int8pack_mm(x_RK.contiguous(), self.weight_NK, self.one_N)
         else:
             dtype = torch.bfloat16 if FAST_BFLOAT16 else torch.float32

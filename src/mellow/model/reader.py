@@ -4,7 +4,8 @@ transformers spends some 15 ms a token of a 30-layer Llama on bookkeeping, as mu
 read. `LlamaReader` runs the same modules in the same order, some 20 operations a layer, on keys and values that grow in
 place. A past is a value all the same: what is read behind it does not change it.
 
-Shapes: B batch, L new positions, T all positions, D width, H query heads, K key heads, E width of a head, V vocabulary.
+Shapes: B batch, L new positions, T all positions, D width, F inner width, H query heads, K key heads, E width of a
+head, V vocabulary.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from torch import nn
 from torch.nn import functional
 from transformers import LlamaForCausalLM
 from transformers.cache_utils import DynamicCache, DynamicLayer
@@ -22,6 +24,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 __all__ = ["LlamaReader", "Reader", "TransformersReader", "reader_of"]
 
 ROOM = 64  # positions that a past can grow by before it is copied
+FEW_ROWS = 16  # of activations; see `_linear`
 
 
 class Reader(Protocol):
@@ -143,16 +146,17 @@ class LlamaReader:
         for layer, keys_BKTE, values_BKTE in zip(self.model.layers, keys_NBKTE, values_NBKTE, strict=True):
             attention, mlp = layer.self_attn, layer.mlp
             y_BLD = self._norm(x_BLD, layer.input_layernorm)
-            joined = torch.cat([attention.q_proj(y_BLD), attention.k_proj(y_BLD)], -1)
+            joined = torch.cat([_linear(attention.q_proj, y_BLD), _linear(attention.k_proj, y_BLD)], -1)
             turned_BLHE = _rotate(joined.view(batch, length, -1, self.head_width), *rotation)  # query heads, key heads
             keys_BKTE[:, :, start:] = turned_BLHE[:, :, self.heads :].transpose(1, 2)
-            values_BLKE = attention.v_proj(y_BLD).view(batch, length, self.key_heads, self.head_width)
+            values_BLKE = _linear(attention.v_proj, y_BLD).view(batch, length, self.key_heads, self.head_width)
             values_BKTE[:, :, start:] = values_BLKE.transpose(1, 2)
             mixed_BLD = self._attend(turned_BLHE[:, :, : self.heads], keys_BKTE, values_BKTE, visible)
-            x_BLD = x_BLD + attention.o_proj(mixed_BLD)
+            x_BLD = x_BLD + _linear(attention.o_proj, mixed_BLD)
             y_BLD = self._norm(x_BLD, layer.post_attention_layernorm)
-            x_BLD = x_BLD + mlp.down_proj(functional.silu(mlp.gate_proj(y_BLD)) * mlp.up_proj(y_BLD))
-        logits: torch.Tensor = self.head(self._norm(x_BLD if every else x_BLD[:, -1], self.model.norm))
+            y_BLF = functional.silu(_linear(mlp.gate_proj, y_BLD)) * _linear(mlp.up_proj, y_BLD)
+            x_BLD = x_BLD + _linear(mlp.down_proj, y_BLF)
+        logits = _linear(self.head, self._norm(x_BLD if every else x_BLD[:, -1], self.model.norm))
         return logits, Past(store, start + length)
 
     def take(self, past: Any, rows: Sequence[int]) -> Any:
@@ -201,6 +205,22 @@ class LlamaReader:
 
     def _norm(self, x: torch.Tensor, norm: Any) -> torch.Tensor:
         return functional.rms_norm(x, norm.weight.shape, norm.weight, self.eps)
+
+
+def _linear(linear: Any, x: torch.Tensor) -> torch.Tensor:
+    """A linear layer's output (..., N) for x (..., K).
+
+    On CPUs, torch takes its way for large matrices in bfloat16 for a few rows, too; for these, the plain products here
+    are up to twice as fast (measured: 29 ms and 20 ms for all weights of a 135 M model and one row, on two cores).
+    """
+    rows = x.numel() // x.shape[-1]
+    few = x.dtype == torch.bfloat16 and rows <= FEW_ROWS and x.device.type == "cpu"
+    if not few or type(linear) is not nn.Linear or linear.bias is not None:
+        out: torch.Tensor = linear(x)
+        return out
+    x_RK = x.reshape(rows, -1)
+    out_RN = torch.mv(linear.weight, x_RK[0]) if rows == 1 else (linear.weight @ x_RK.T).T
+    return out_RN.reshape(*x.shape[:-1], -1)
 
 
 def _rotate(x_BLHE: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:

@@ -192,6 +192,7 @@ class MellowTrainer(Trainer):
         self.recipe = recipe
         self.bad_losses = 0  # in a row
         self.left_out = 0  # in all
+        self.last_loss = float("nan")  # the last that was finite
         super().__init__(**kwargs)
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> SequentialSampler:
@@ -217,6 +218,7 @@ class MellowTrainer(Trainer):
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         if torch.isfinite(loss) and torch.isfinite(nn.utils.get_total_norm(gradients)):
             self.bad_losses = 0
+            self.last_loss = loss.item()
             return loss
         self.bad_losses += 1
         self.left_out += 1
@@ -227,7 +229,7 @@ class MellowTrainer(Trainer):
                 f"The loss was not finite {self.bad_losses} times in a row, last at step {self.state.global_step}; "
                 "lower the learning rate."
             )
-        return torch.zeros_like(loss)
+        return torch.full_like(loss, self.last_loss)  # for the mean in the log, which also tells how many were left out
 
     def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         super().log({**logs, "left_out": self.left_out} if self.left_out else logs, *args, **kwargs)

@@ -1,0 +1,201 @@
+"""The house's rules, read off the imports: which room knows which, no loops, nothing loaded before it is needed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import mellow
+import mellow.audio
+
+PACKAGE = Path(mellow.__file__).resolve().parent
+
+# The table of rooms in architecture.md: what each may import. What a room may import, it may import from there on, too.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "types": set(),
+    "audio": {"errors", "types"},
+    "text": {"errors", "types"},
+    "processor": {"audio", "text"},
+    "model": {"processor"},
+    "runtime": {"processor"},
+    "answer": {"processor", "model", "runtime"},  # the engines, and `load`, which picks one
+    "data": {"audio", "text"},
+    "train": {"model", "data"},
+    "evaluate": {"types", "text"},
+    "export": {"model", "runtime"},
+    "serve": {"answer"},
+    "ui": {"answer"},
+    "wrapper": {"answer"},  # the published code's interface, on top of `load`
+}
+EVERYTHING = {*MAY_IMPORT, "cli"}
+MAY_IMPORT["cli"] = MAY_IMPORT["__init__"] = EVERYTHING
+EXCEPTIONS = {("evaluate.predict", "answer")}  # the one module of its room that needs a model
+LATE = ("mellow", "mellow.cli")  # where imports inside functions keep the start light
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the package, by its dotted name."""
+    return {name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def room(module: str) -> str:
+    """`mellow.audio.decode` is in `audio`."""
+    return (module.split(".") + ["__init__"])[1]
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """The modules of ours that an import statement names (`from mellow.data import phrases` names `mellow.data.phrases`)."""
+    names: list[str] = []
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "relative imports hide which room is meant"
+        names = [f"{node.module}.{alias.name}" for alias in node.names]
+    for name in names:
+        while name and name not in modules():
+            name = name.rpartition(".")[0]
+        if name:
+            yield name
+
+
+def imports(module: str, *, while_loading: bool = False) -> set[str]:
+    """What a module imports of ours, anywhere in it or only while it is loaded."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = [modules()[module]]
+    while waiting:
+        node = waiting.pop()
+        late = is_type_checking(node) or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        if not (while_loading and late):
+            found.update(imported(node))
+            waiting += ast.iter_child_nodes(node)
+    return found - {module}
+
+
+def allowed(name: str) -> set[str]:
+    """A room, what it may import, and what that may."""
+    return {name}.union(*map(allowed, MAY_IMPORT[name])) if name not in ("cli", "__init__") else EVERYTHING
+
+
+def test_every_module_is_in_a_room_of_the_table() -> None:
+    assert {room(module) for module in modules()} <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_room_imports_only_what_the_table_says(module: str) -> None:
+    inside = module.removeprefix("mellow.")
+    wrong = {name for name in imports(module) if room(name) not in allowed(room(module)) and name != "mellow"}
+    assert {name for name in wrong if (inside, room(name)) not in EXCEPTIONS} == set()
+
+
+def test_the_table_is_checked_in_earnest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that breaks it would be found."""
+    intruder = ast.parse("def f():\n    from mellow.model import ced\n    import mellow.answer.load")
+    monkeypatch.setitem(modules(), "mellow.audio.decode", intruder)
+    assert imports("mellow.audio.decode") == {"mellow.model.ced", "mellow.answer.load"}
+    assert imports("mellow.audio.decode", while_loading=True) == set()
+    assert not {"model", "answer"} & allowed("audio")
+    assert "audio" in allowed("train")
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """Modules that import nothing that is left are taken away until none is left."""
+    waiting = {module: imports(module, while_loading=True) for module in modules()}
+    while free := {module for module, needs in waiting.items() if not needs & set(waiting)}:
+        for module in free:
+            del waiting[module]
+    assert waiting == {}
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if not (name == "mellow" or name.startswith("mellow.cli"))])
+def test_no_import_inside_a_function(module: str) -> None:
+    functions = [n for n in ast.walk(modules()[module]) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    inside = [node.lineno for f in functions for node in ast.walk(f) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert inside == []
+
+
+@pytest.mark.parametrize("module", ["mellow", "mellow.cli"])
+def test_a_light_start(module: str, root: Path) -> None:
+    """Importing the package or its command line loads neither torch nor what brings it."""
+    heavy = ("torch", "transformers", "peft", "accelerate", "onnx", "onnxruntime", "sklearn", "huggingface_hub")
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env={"PYTHONPATH": str(root / "src"), "PATH": ""}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_hearing_side_loads_no_torch(root: Path) -> None:
+    """audio, text, processor and the decoding loop work where torch is not installed."""
+    names = "mellow.audio, mellow.processor, mellow.text.options, mellow.answer.decode, mellow.answer.choose"
+    code = f"import sys; sys.modules['torch'] = None; import {names}"
+    subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(root / "src"), "PATH": ""}, check=True)
+
+
+# --- public names -----------------------------------------------------------------------------------------------------
+
+
+def listed(module: str) -> list[str] | None:
+    """`__all__` of a module, or None."""
+    for node in modules()[module].body:
+        if isinstance(node, ast.Assign) and [t.id for t in node.targets if isinstance(t, ast.Name)] == ["__all__"]:
+            found = ast.literal_eval(node.value)
+            assert isinstance(found, list)
+            return found
+    return None
+
+
+@pytest.mark.parametrize("package", [mellow, mellow.audio], ids=lambda package: package.__name__)
+def test_all_names_of_a_public_package_are_listed(package: ModuleType) -> None:
+    """`__all__` is what a user sees: neither more nor less."""
+    hidden = {"annotations", "TYPE_CHECKING", "Any"}
+    inner = {name.removeprefix(f"{package.__name__}.").partition(".")[0] for name in modules()}
+    seen = {name for name in vars(package) if not name.startswith("_") and name not in inner | hidden}
+    late = {"load", "Mellow", "MellowWrapper"} if package is mellow else set()
+    assert sorted(seen | late) == sorted(package.__all__)
+    assert all(getattr(package, name) is not None for name in package.__all__)
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if listed(name)])
+def test_listed_names_are_there_once_and_private_ones_are_not_listed(module: str) -> None:
+    names = listed(module) or []
+    defined: set[str] = set()
+    for node in ast.walk(modules()[module]):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            defined.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            defined |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            defined |= {alias.asname or alias.name for alias in node.names}
+    assert sorted(set(names)) == sorted(names)
+    assert set(names) <= defined
+    assert not [name for name in names if name.startswith("_")]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_modules_use_only_listed_names_of_other_rooms_and_no_private_ones(module: str) -> None:
+    for node in ast.walk(modules()[module]):
+        if isinstance(node, ast.ImportFrom) and node.module in modules():
+            names = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in modules()}
+            assert not [name for name in names if name.startswith("_") and name != "__version__"]
+            if room(module) != room(node.module):
+                assert names <= set(listed(node.module) or [])
