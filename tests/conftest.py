@@ -210,9 +210,7 @@ def tiny_model_dir(
     """A two-part model with its base beside it. Do not change it: copy it first."""
     folder = tmp_path_factory.mktemp("tiny_model")
     model = adapted_model(tiny_recipe, tokenizer)
-    save_two_part(
-        folder, config=model.config, trained=adapter_weights(model), tokenizer=TOKENIZER, base=tiny_gguf
-    )
+    save_two_part(folder, config=model.config, trained=adapter_weights(model), tokenizer=TOKENIZER, base=tiny_gguf)
     return folder
 
 

@@ -41,7 +41,7 @@ def tiny_ced_graph(seed: int = 0) -> tuple[onnx.GraphProto, dict[str, torch.Tens
         torch.nn.init.normal_(parameter)
     state = {name: tensor for name, tensor in encoder.state_dict().items() if not name.endswith("num_batches_tracked")}
     tensors: dict[str, np.ndarray] = {}
-    nodes = []
+    nodes: list[onnx.NodeProto] = []
     renamed = {
         "patch": "model.encoder.patch_embed.proj", "norm": "model.encoder.norm", "init_bn": "model.encoder.init_bn",
         "head_norm": "model.outputlayer.0", "head": "model.outputlayer.1",

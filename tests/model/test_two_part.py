@@ -221,7 +221,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: change_trained(folder, lambda t: t.update({f"{QUERY}.bias": np.zeros(64, np.float32)})),
         "adapter",
     ),
-    "base of another size": (lambda folder: os.truncate(folder / "base.gguf", 99), "its size is not that of"),
+    "base of another size": (
+        lambda folder: os.truncate(folder / "base.gguf", 99),
+        "its size is not that in config.json",
+    ),
     "base not a gguf": (
         lambda folder: (folder / "base.gguf").write_bytes(b"\0" * (folder / "base.gguf").stat().st_size),
         "base.gguf",
@@ -232,6 +235,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         ),
         "unfit shapes",
     ),
+    "base without a hash": (lambda folder: change_config(folder, base={"file": "base.gguf"}), "the sha256 of its base"),
+    "unknown rule for choices": (lambda folder: change_config(folder, choice={"luck": 1}), "rule for choices .*luck"),
     "base that is nowhere": (
         lambda folder: change_config(folder, base={"file": "other.gguf"}),
         "other.gguf of .* is missing here and in the bundled model",

@@ -351,9 +351,7 @@ def test_a_loss_that_is_not_finite_changes_nothing_and_is_counted(
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_losses_that_are_not_finite_stop_the_run_after_some_in_a_row(
-    job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_losses_that_are_not_finite_stop_the_run_after_some_in_a_row(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = job(run={"steps": 9, "max_nonfinite": 3, "save_steps": 1})
     spoilt = Spoilt({2: times_nan, 3: times_nan, 5: times_nan, 6: times_nan, 7: times_nan}).install(monkeypatch)
     with pytest.raises(RecipeError, match="not finite 3 times in a row, last at step 6; lower the learning rate"):

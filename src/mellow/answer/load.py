@@ -43,9 +43,13 @@ def load(
     directory = model_directory(str(name))
     config = read_config(directory)
     model = load_two_part(directory, verify=True) if config.base else load_one_part(directory)
+    try:
+        rule = ChoiceRule(**config.choice)
+    except TypeError as error:
+        raise ModelError(f"{directory / 'config.json'} has an impossible rule for choices ({error}).") from None
     place(model, chosen, dtype=dtype)
     processor = processor_of(model, Tokenizer.from_file(directory / "tokenizer.json"), policy=policy)
-    return Mellow(TorchEngine(model), processor, ChoiceRule(**config.choice), str(name))
+    return Mellow(TorchEngine(model), processor, rule, str(name))
 
 
 def model_directory(name: str) -> Path:

@@ -11,7 +11,7 @@ from gguf.quants import dequantize
 
 from mellow.errors import KeyMapError, ModelError
 
-__all__ = ["check_total", "llama_config_of_gguf", "read_llama_gguf"]
+__all__ = ["EMBEDDING", "check_total", "llama_config_of_gguf", "llama_names", "open_gguf", "read_llama_gguf"]
 
 EMBEDDING = "token_embd.weight"  # GGUF's name
 

@@ -21,7 +21,7 @@ from mellow.model.encoder import Encoded
 from mellow.text.heard import HeardWords
 from mellow.text.prompt import CLIP, ROW, HeardClip, expand
 
-__all__ = ["IGNORE", "MellowForConditionalGeneration"]
+__all__ = ["IGNORE", "MellowForConditionalGeneration", "left_pad"]
 
 IGNORE = -100  # label of positions without a loss (Hugging Face's convention)
 

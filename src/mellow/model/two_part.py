@@ -95,10 +95,10 @@ def find_base(directory: Path, config: MellowConfig, *, verify: bool) -> Path:
     else:
         raise ModelError(f"The base language model {name} of {directory} is missing here and in the bundled model.")
     path = folder / name
+    if verify and "sha256" not in config.base:
+        raise ModelError(f"The model {directory} does not tell the sha256 of its base language model in config.json.")
     if path.stat().st_size != int(config.base.get("bytes", path.stat().st_size)):
-        raise ModelError(
-            f"The base language model {path} is damaged: its size is not that of {config.base['sha256'][:12]}."
-        )
+        raise ModelError(f"The base language model {path} is damaged: its size is not that in config.json.")
     if verify and hashlib.sha256(path.read_bytes()).hexdigest() != config.base["sha256"]:
         raise ModelError(
             f"The base language model {path} is damaged: its sha256 is not {config.base['sha256'][:12]}..."

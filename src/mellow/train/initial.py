@@ -26,7 +26,16 @@ from mellow.text.heard import HeardWords
 from mellow.text.tokenizer import Tokenizer
 from mellow.train.recipe import ModelRecipe
 
-__all__ = ["adapt", "adapter_weights", "base_file", "class_names", "initial_model", "muted_classes", "tokenizer_file"]
+__all__ = [
+    "adapt",
+    "adapter_weights",
+    "base_file",
+    "class_names",
+    "heard_words",
+    "initial_model",
+    "muted_classes",
+    "tokenizer_file",
+]
 
 BASE_NAME = "base.gguf"
 LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

@@ -19,7 +19,7 @@ from mellow.text.prompt import ROW, HeardClip, Prompt, expand
 from mellow.train.recipe import DataRecipe
 from mellow.types import Example
 
-__all__ = ["ClipTokens", "Group", "Row", "group_examples", "pack_epoch"]
+__all__ = ["PAD_GROUP", "ClipTokens", "Group", "Row", "group_examples", "pack_epoch"]
 
 log = logging.getLogger(__name__)
 OPEN_ROWS = 16  # rows that still take groups while packing

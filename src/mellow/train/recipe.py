@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mellow.errors import RecipeError
 
-__all__ = ["Recipe", "read_recipe"]
+__all__ = ["DataRecipe", "ModelRecipe", "Recipe", "read_recipe"]
 
 
 class Strict(BaseModel):
