@@ -107,6 +107,9 @@ def import_checkpoint(
 
 def fetch(name: str) -> Path:
     """The published checkpoint of a hub model (`v0`, `v0_s`), downloaded once by huggingface_hub."""
+    hub_log = logging.getLogger("huggingface_hub")
+    level = hub_log.level
+    hub_log.setLevel(logging.ERROR)  # its lines about each try add nothing to the error below
     try:
         return Path(hf_hub_download(REPOSITORY, HUB[name]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
@@ -115,6 +118,8 @@ def fetch(name: str) -> Path:
             f"The model {name!r} cannot be fetched from the hub's {REPOSITORY} ({type(error).__name__}); "
             f"connect to the network, or give the path of a {HUB[name]} that you have."
         ) from None
+    finally:
+        hub_log.setLevel(level)
 
 
 def cached(name: str) -> Path:
