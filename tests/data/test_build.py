@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("sklearn")
+
 from mellow.data import phrases
 from mellow.data.build import balanced, build, read_examples, split_vocabulary, write_examples
 from mellow.data.control import text_only_control

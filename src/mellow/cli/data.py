@@ -32,11 +32,9 @@ def compose(
     development: Annotated[int, typer.Option(metavar="N", min=0, help="Scenes of recordings never trained on.")] = 500,
     held_out: Annotated[int, typer.Option(metavar="N", min=0, help="Scenes of sounds never trained on.")] = 120,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Equal seeds and recordings give equal files.")] = 1,
-    per_scene: Annotated[int, typer.Option(metavar="N", min=1, help="Questions asked of each scene.")] = 4,
-    pairs: Annotated[
-        float, typer.Option(metavar="X", min=0, help="Pairs of clips per scene, each asked about.")
-    ] = 0.18,
-    word_only: Annotated[int, typer.Option(metavar="N", min=0, help="Rows without audio, for training.")] = 9_000,
+    per_scene: Annotated[int, typer.Option(metavar="N", min=1, help="Questions asked of each scene.")] = 6,
+    pairs: Annotated[float, typer.Option(metavar="X", min=0, help="Pairs of clips per scene, each asked about.")] = 0.3,
+    word_only: Annotated[int, typer.Option(metavar="N", min=0, help="Rows without audio, for training.")] = 4_000,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes that render scenes.")] = 1,
 ) -> None:
     """Compose scenes from labelled recordings, and write questions with true answers about them.

@@ -53,12 +53,12 @@ class Task(Generic[Maker]):
 
 
 TASKS: Mapping[str, Task[Draw]] = {
-    "identify": Task(identify.draw, 1.4),
+    "identify": Task(identify.draw, 1.6),
     "caption": Task(caption.draw, 1.0),
-    "choices": Task(choices.draw, 3.0),
+    "choices": Task(choices.draw, 4.0),
     "yesno": Task(yesno.draw, 1.6),
     "count": Task(count.draw, 1.3),
-    "order": Task(order.draw, 1.6),
+    "order": Task(order.draw, 8.0),
     "compare": Task(compare.draw, 0.9),
     "time": Task(timing.draw, 1.1),
     "entailment": Task(entailment.draw, 1.7),
@@ -71,7 +71,7 @@ TASKS: Mapping[str, Task[Draw]] = {
 SILENT_TASKS: Mapping[str, Task[Draw]] = {"nothing": Task(nothing.draw_nothing, 1.0)}
 PAIR_TASKS: Mapping[str, Task[DrawPair]] = {
     "difference": Task(difference.draw, 1.2),
-    "which": Task(which.draw_which, 1.0),
+    "which": Task(which.draw_which, 1.6),
     "same": Task(which.draw_same, 1.4),
 }
 
