@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mellow.text.heard import PARTS, HeardWords
+from mellow.text.timeline import Event, Timeline, read_timeline
 from mellow.text.tokenizer import Tokenizer
 
 NAMES = ["dog", "bark", "rain", "gentle wind", "siren"]
@@ -113,9 +114,34 @@ def test_words_given_outright(make: Any, tokenizer: Tokenizer) -> None:
     assert tokenizer.decode(heard.words([])) == " Heard: nothing."
 
 
+def test_a_timeline_is_written_behind_the_classes(make: Any, tokenizer: Tokenizer) -> None:
+    """What is likely, then events with their times in half seconds; an improbable one is called a guess."""
+    heard = make(count=1, per_part=1, events=["dog barking", "rain"])
+    timeline = Timeline([1, 0], [Event(0, 0.1, 1.9, 0.9), Event(1, 1.76, 10.08, 0.3)])
+    text = tokenizer.decode(heard.write(scores(dog=3.0), NO_STEPS, timeline))
+    assert text == " Heard: dog. Likely: rain, dog barking. Events: dog barking 0-2, maybe rain 2-10."
+    nothing = tokenizer.decode(heard.write(SILENT, NO_STEPS, Timeline()))
+    assert nothing == " Heard: nothing. Likely: nothing. Events: none."
+
+
+def test_an_event_is_never_written_without_length(make: Any, tokenizer: Tokenizer) -> None:
+    heard = make(events=["click"])
+    text = tokenizer.decode(heard.write(SILENT, NO_STEPS, Timeline([], [Event(0, 12.32, 12.48, 0.9)])))
+    assert text.endswith("Events: click 12.5-13.")
+
+
+def test_scores_of_events_become_a_timeline(make: Any) -> None:
+    heard = make(events=["click", "hum"])
+    scores_TS = np.array([[-9.0, 4.0]] * 10 + [[-9.0, -9.0]] * 10, np.float32)
+    ids = heard.ids(SILENT, np.stack([SILENT] * 20), scores_TS)
+    assert ids == heard.write(SILENT, np.stack([SILENT] * 20), read_timeline(scores_TS))
+    assert ids != heard.write(SILENT, np.stack([SILENT] * 20), Timeline())
+
+
 def test_settings_survive_json(make: Any) -> None:
-    heard = make(muted=[2], count=4, sure=0.5)
+    heard = make(muted=[2], count=4, sure=0.5, events=["click", "hum"])
     again = HeardWords.from_dict(json.loads(json.dumps(heard.to_dict())))
     steps_TC = np.random.default_rng(0).normal(-4, 4, (20, 5)).astype(np.float32)
-    assert again.ids(steps_TC.max(0), steps_TC) == heard.ids(steps_TC.max(0), steps_TC)
+    events_TS = np.random.default_rng(1).normal(0, 4, (20, 2)).astype(np.float32)
+    assert again.ids(steps_TC.max(0), steps_TC, events_TS) == heard.ids(steps_TC.max(0), steps_TC, events_TS)
     assert again.to_dict() == heard.to_dict()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mellow.errors import ModelError
-from mellow.model.two_part import BUNDLED
+from mellow.stored.names import BUNDLED
 from mellow.text.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.from_file(BUNDLED / "tokenizer.json")

@@ -14,19 +14,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors.numpy import load_file
 
 import mellow
 from mellow.data import phrases
-from mellow.errors import RecipeError
+from mellow.errors import ModelError, RecipeError
 from mellow.processor import Processor
+from mellow.stored.packing import unpack
 from mellow.text.tokenizer import Tokenizer
 from mellow.train import run
 from mellow.train.initial import class_names, initial_model, muted_classes
+from mellow.train.prepare import prepare
 from mellow.train.recipe import Recipe
-from mellow.train.run import COMPLETE, Learner, newest_checkpoint, prepare, step_of, train
+from mellow.train.run import COMPLETE, Learner, newest_checkpoint, step_of, train
 
 Job = Callable[..., Recipe]
 Forward = Callable[..., dict[str, torch.Tensor]]
@@ -121,7 +125,7 @@ def test_only_adapters_and_mapper_change(job: Job, bfloat16: bool) -> None:
     untrained = initial_model(recipe.model).state_dict()
     folder = train(recipe)
     assert all(torch.isfinite(tensor).all() for tensor in learnt(recipe, 2)[0].values())
-    model = mellow.load(str(folder)).engine.model  # type: ignore[attr-defined]
+    model = mellow.load(str(folder), engine="torch").engine.model  # type: ignore[attr-defined]
     for name, tensor in model.state_dict().items():
         if name.startswith("encoder."):  # in int8 steps
             torch.testing.assert_close(tensor, untrained[name], atol=0.01, rtol=0)
@@ -145,7 +149,60 @@ def test_classes_that_are_held_out_are_muted_in_training_and_named_by_the_model(
     assert sum("Heard:" in text for text in spoken) > len(spoken) / 2
     names = [f" {class_names()[c]}{mark}" for c in muted_classes() for mark in (",", ".", " |")]
     assert not [name for name in names for text in spoken if name in text]
-    assert mellow.load(str(train(recipe))).engine.model.config.heard["muted"] == []  # type: ignore[attr-defined]
+    assert mellow.load(str(train(recipe)), engine="torch").engine.model.config.heard["muted"] == []  # type: ignore[attr-defined]
+
+
+def test_a_run_starts_from_another_models_parts(job: Job, tone: Any) -> None:
+    """All that was trained before is there at the start, in the int8 steps it was saved in; encoder and words stay."""
+    first = train(job("first", run={"steps": 3}))
+    second = job("second", run={"steps": 1}, optimizer={"learning_rate": 1e-9, "mapper_learning_rate": 1e-9})
+    second = second.model_copy(update={"model": second.model.model_copy(update={"start": str(first)})})
+    again = train(second)
+    one, other = (unpack(load_file(folder / "trained.safetensors")) for folder in (first, again))
+    assert one.keys() == other.keys()
+    for name, array in one.items():
+        np.testing.assert_allclose(other[name], array, atol=np.abs(array).max() / 100)
+    assert mellow.load(str(again), engine="torch").engine.model.config.heard == mellow.load(str(first), engine="torch").engine.model.config.heard  # type: ignore[attr-defined]
+
+
+def test_a_start_that_does_not_fit_is_an_error(job: Job, tmp_path: Path) -> None:
+    first = train(job("first", run={"steps": 1}))
+    wider = job("wider")
+    wider = wider.model_copy(update={"model": wider.model.model_copy(update={"start": str(first), "adapter_rank": 5})})
+    with pytest.raises(RecipeError, match=r"cannot be gone on from: its adapter is another"):
+        train(wider)
+    nowhere = wider.model_copy(update={"model": wider.model.model_copy(update={"start": str(tmp_path / "none")})})
+    with pytest.raises(ModelError, match=r"config\.json is missing"):
+        train(nowhere)
+
+
+def test_a_run_on_scenes_leaves_a_model_with_an_event_head(job: Job, examples: Path, tmp_path: Path, tone: Any) -> None:
+    """The truth lies in scenes.jsonl; the model then writes what is likely, and when, behind its classes."""
+    events = {
+        name: {"sound": sound, "recording": f"{name}.wav", "onset_s": 0.0, "duration_s": 1.5, "repeats": 1}
+        | {"level_db": -20.0, "pitch_hz": 500.0}
+        for name, sound in (("low", "dog"), ("middle", "rain"), ("high", "siren"), ("higher", "siren"))
+    }
+    lines = [
+        {"name": name, "seconds": 1.5, "seed": 1, "split": "train", "events": [event], "audio": f"audio/{name}.flac"}
+        for name, event in events.items()
+    ]
+    folder = tmp_path / "data"
+    (folder / "audio").mkdir(parents=True)
+    for name in events:
+        waveform_S, rate = soundfile.read(examples.parent / "audio" / f"{name}.wav")
+        soundfile.write(folder / "audio" / f"{name}.flac", waveform_S, rate)
+    rows = examples.read_text().replace(".wav", ".flac")
+    (folder / "train.jsonl").write_text(rows)
+    (folder / "scenes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    data = {"examples": str(folder / "train.jsonl"), "scenes": str(folder / "scenes.jsonl")}
+    made = train(job(data=data, run={"steps": 1}))
+    model = mellow.load(str(made), engine="torch")
+    config = model.engine.model.config  # type: ignore[attr-defined]
+    assert config.events == {"width": 256, "sounds": 3}
+    heard = model.engine.encode(model.processor.features(model.processor.clip(tone(200, 1.5))))
+    assert "Events:" in model.processor.prompt.tokenizer.decode(heard.words)
+    assert model.ask(tone(200, 1.5), "Which?", choices=("low", "high")).choice in ("low", "high")
 
 
 def test_a_finished_run_is_not_trained_further(job: Job) -> None:

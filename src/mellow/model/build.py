@@ -8,11 +8,12 @@ from mellow.errors import ModelError
 from mellow.model.ced import Ced, CedConfig
 from mellow.model.cnn14 import Cnn14, Cnn14Config
 from mellow.model.configuration import MellowConfig
+from mellow.model.events import EventHead
 from mellow.model.htsat import Htsat, HtsatConfig
 from mellow.model.mapper import CompactMapper
 from mellow.model.mapper_published import PublishedMapper
 
-__all__ = ["build_encoder", "build_mapper", "encoder_sizes"]
+__all__ = ["build_encoder", "build_events", "build_mapper", "encoder_sizes"]
 
 Encoder = Ced | Htsat | Cnn14
 Sizes = CedConfig | HtsatConfig | Cnn14Config
@@ -48,3 +49,16 @@ def build_mapper(config: MellowConfig, encoder: Encoder) -> CompactMapper | Publ
         width=width,
         frames_per_row=config.frames_per_row,
     )
+
+
+def build_events(config: MellowConfig, encoder: Encoder) -> EventHead | None:
+    """The event head of a config, untrained; None where it has none."""
+    if not config.events:
+        return None
+    try:
+        width, sounds = int(config.events["width"]), int(config.events["sounds"])
+    except KeyError as error:
+        raise ModelError(f"The config's events lack {error}.") from None
+    if len(config.heard.get("events", ())) != sounds:
+        raise ModelError(f"The config has {sounds} events, but heard words for {len(config.heard.get('events', ()))}.")
+    return EventHead(frame_width=encoder.frame_width, width=width, sounds=sounds)

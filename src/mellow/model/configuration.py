@@ -6,12 +6,9 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
-from mellow.errors import ModelError
+from mellow.stored.settings import check_settings
 
 __all__ = ["MellowConfig"]
-
-ENCODERS = ("ced", "htsat", "cnn14")
-LAYOUTS = ("compact", "published")
 
 
 class MellowConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is not read by mypy
@@ -22,6 +19,7 @@ class MellowConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is n
     layout: `compact` (what we train) or `published` (Mellow v0, exactly).
     frames_per_row: encoder steps averaged into one audio row of the compact layout.
     heard: settings of `HeardWords`, the strongest classes written as words behind a clip's audio rows; empty: none.
+    events: sizes of the event head, {"width", "sounds"}, whose sounds `heard` names; empty: there is none.
     base: the language model's file that a two-part model stands on: {"file", "sha256"}; empty for a one-part model.
     adapter: rank and alpha of the low-rank adapters of a two-part model: {"rank", "alpha"}.
     choice: how options are scored (`mellow.answer.choose.ChoiceRule`).
@@ -40,16 +38,14 @@ class MellowConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is n
         layout: str = "compact",
         frames_per_row: int = 2,
         heard: dict[str, Any] | None = None,
+        events: dict[str, int] | None = None,
         base: dict[str, Any] | None = None,
         adapter: dict[str, Any] | None = None,
         choice: dict[str, float] | None = None,
         weights: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if encoder not in ENCODERS:
-            raise ModelError(f"Unknown encoder {encoder!r}; known are {', '.join(ENCODERS)}.")
-        if layout not in LAYOUTS:
-            raise ModelError(f"Unknown layout {layout!r}; known are {', '.join(LAYOUTS)}.")
+        check_settings({"encoder": encoder, "layout": layout})
         self.encoder = encoder
         self.encoder_config = dict(encoder_config or {})
         if isinstance(text_config, dict) or text_config is None:
@@ -59,6 +55,7 @@ class MellowConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is n
         self.layout = layout
         self.frames_per_row = frames_per_row
         self.heard = dict(heard or {})
+        self.events = dict(events or {})
         self.base = dict(base or {})
         self.adapter = dict(adapter or {})
         self.choice = dict(choice or {})

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, Generation
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from mellow.errors import QuestionError
-from mellow.model.build import build_encoder, build_mapper
+from mellow.model.build import build_encoder, build_events, build_mapper
 from mellow.model.configuration import MellowConfig
 from mellow.model.encoder import Encoded
 from mellow.text.heard import HeardWords
@@ -43,6 +43,7 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
         super().__init__(config)
         self.encoder = build_encoder(config)
         self.mapper = build_mapper(config, self.encoder)
+        self.events = build_events(config, self.encoder)
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         self.heard = HeardWords.from_dict(config.heard) if config.heard else None
         self.generation_config = self.language_model.generation_config
@@ -75,7 +76,9 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
         rows_KD = self.mapper(encoded)[0]
         if self.heard is None:
             return rows_KD, []
-        scores = (encoded.clip_scores_BC[0], encoded.step_scores_BTC[0])
+        scores = [encoded.clip_scores_BC[0], encoded.step_scores_BTC[0]]
+        if self.events is not None:
+            scores.append(self.events(encoded.frames_BTE)[0])
         return rows_KD, self.heard.ids(*(x.detach().float().cpu().numpy() for x in scores))
 
     def embed(self, expanded_ids_BL: torch.Tensor, rows_ND: torch.Tensor) -> torch.Tensor:

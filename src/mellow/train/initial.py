@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,12 +16,14 @@ from torch import nn
 from mellow.data.phrases import HELD_OUT, sounds
 from mellow.errors import RecipeError
 from mellow.model.base import llama_config_of_gguf, read_llama_gguf
+from mellow.model.build import build_events
 from mellow.model.ced import CedConfig
 from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.configuration import MellowConfig
 from mellow.model.mapper import CompactMapper
 from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.model.two_part import BUNDLED
+from mellow.model.one_part import read_config
+from mellow.model.two_part import BUNDLED, read_trained
 from mellow.text.heard import HeardWords
 from mellow.text.tokenizer import Tokenizer
 from mellow.train.recipe import ModelRecipe
@@ -34,6 +36,7 @@ __all__ = [
     "heard_words",
     "initial_model",
     "muted_classes",
+    "start_directory",
     "tokenizer_file",
 ]
 
@@ -61,7 +64,10 @@ def muted_classes() -> list[int]:
 
 
 def initial_model(recipe: ModelRecipe) -> MellowForConditionalGeneration:
-    """Build the model: encoder and language model pretrained, mapper at its start; float32, no adapters yet."""
+    """Build the model: encoder and language model pretrained, mapper at its start; float32, no adapters yet.
+
+    With `start`, mapper and event head are those of that model, and the encoder, too, where no other is given.
+    """
     base = base_file(recipe)
     text_config: dict[str, object] = {"model_type": "llama", **llama_config_of_gguf(base)}
     sizes = {**dataclasses.asdict(CedConfig()), **recipe.encoder_sizes}
@@ -82,9 +88,37 @@ def initial_model(recipe: ModelRecipe) -> MellowForConditionalGeneration:
             raise RecipeError(f"The encoder {recipe.encoder_onnx} does not fit the sizes {sizes}.")
         model.encoder.load_state_dict(state, strict=False)  # all but the counters of batch norms
     tokenizer = Tokenizer.from_file(tokenizer_file(recipe))
-    start_as_words(model, tokenizer, class_names()[: sizes["classes"]])
+    if recipe.start is None:
+        start_as_words(model, tokenizer, class_names()[: sizes["classes"]])
+    else:
+        start_as(model, recipe)
     model.eval()
     return model
+
+
+def start_directory(recipe: ModelRecipe) -> Path:
+    return BUNDLED if recipe.start == "mini" else Path(str(recipe.start))
+
+
+def start_as(model: MellowForConditionalGeneration, recipe: ModelRecipe) -> None:
+    """Give an untrained model the mapper, the event head and, where the recipe names none, the encoder of `start`."""
+    directory = start_directory(recipe)
+    found = read_config(directory)
+    for what in ("encoder", "encoder_config", "frames_per_row", "adapter"):
+        if getattr(found, what) != getattr(model.config, what):
+            raise RecipeError(f"The model {directory} cannot be gone on from: its {what} is another than the recipe's.")
+    if found.base.get("sha256") != model.config.base["sha256"]:
+        raise RecipeError(f"The model {directory} cannot be gone on from: it stands on another base language model.")
+    trained = read_trained(directory)
+    model.config.heard, model.config.events = found.heard, found.events
+    model.events = build_events(model.config, model.encoder)
+    parts = {"mapper": model.mapper, "events": model.events, "encoder": model.encoder}
+    if recipe.encoder_onnx is not None:
+        del parts["encoder"]
+    for part, module in parts.items():
+        if module is not None:
+            state = {n.removeprefix(f"{part}."): torch.from_numpy(x) for n, x in trained.items() if n.startswith(part)}
+            module.load_state_dict(state, strict=False)  # all but the counters of batch norms
 
 
 @torch.no_grad()
@@ -99,11 +133,12 @@ def heard_words(
     tokenizer: Tokenizer,
     names: Sequence[str],
     clip_scores: Iterable[np.ndarray],
-    *,
-    count: int,
-    muted: Sequence[int] = (),
+    **settings: Any,
 ) -> HeardWords:
-    """Heard words normalised over the clip scores of the training clips; as they are where there is no clip."""
+    """Heard words normalised over the clip scores of the training clips; as they are where there is no clip.
+
+    settings: the others of `HeardWords.make`.
+    """
     scores = list(clip_scores)
     scores_NC = np.stack(scores or [np.zeros(len(names))]).astype(np.float64)
     return HeardWords.make(
@@ -111,13 +146,15 @@ def heard_words(
         names,
         mean=scores_NC.mean(0).tolist(),
         spread=(scores_NC.std(0) + 1e-3 if scores else np.ones(len(names))).tolist(),
-        count=count,
-        muted=list(muted),
+        **settings,
     )
 
 
 def adapt(model: MellowForConditionalGeneration, recipe: ModelRecipe) -> None:
-    """Put low-rank adapters on every linear layer of the language model, in place; only these and the mapper learn."""
+    """Put low-rank adapters on every linear layer of the language model, in place; only these and the mapper learn.
+
+    They are fresh, or those of the recipe's `start`.
+    """
     model.requires_grad_(False)
     model.mapper.requires_grad_(True)
     lora = LoraConfig(
@@ -128,6 +165,12 @@ def adapt(model: MellowForConditionalGeneration, recipe: ModelRecipe) -> None:
         bias="none",
     )
     model.language_model = get_peft_model(model.language_model, lora)
+    if recipe.start is not None:
+        trained = read_trained(start_directory(recipe))
+        with torch.no_grad():
+            for name, parameter in model.language_model.named_parameters(prefix="language_model"):
+                if parameter.requires_grad:
+                    parameter.copy_(torch.from_numpy(trained[_plain(name)]))
 
 
 def adapter_weights(model: MellowForConditionalGeneration) -> dict[str, np.ndarray]:
@@ -135,11 +178,15 @@ def adapter_weights(model: MellowForConditionalGeneration) -> dict[str, np.ndarr
     trained: dict[str, np.ndarray] = {}
     for name, tensor in model.state_dict().items():
         array = tensor.detach().float().cpu().numpy()
-        if name.startswith(("encoder.", "mapper.")) and not name.endswith("num_batches_tracked"):
+        if name.startswith(("encoder.", "mapper.", "events.")) and not name.endswith("num_batches_tracked"):
             trained[name] = array
         elif ".lora_A." in name or ".lora_B." in name:
-            plain = name.replace("_orig_mod.", "").replace("base_model.model.", "")
-            trained[plain.replace(".lora_A.default.weight", ".lora_A").replace(".lora_B.default.weight", ".lora_B")] = (
-                array
-            )
+            trained[_plain(name)] = array
     return trained
+
+
+def _plain(name: str) -> str:
+    """A trained tensor's name in a two-part model, without what peft and torch.compile put into it."""
+    for part in ("_orig_mod.", "base_model.model."):
+        name = name.replace(part, "")
+    return name.replace(".lora_A.default.weight", ".lora_A").replace(".lora_B.default.weight", ".lora_B")

@@ -16,6 +16,7 @@ import numpy as np
 
 from mellow.text.heard import HeardWords
 from mellow.text.prompt import ROW, HeardClip, Prompt, expand
+from mellow.text.timeline import Timeline
 from mellow.train.recipe import DataRecipe
 from mellow.types import Example
 
@@ -24,15 +25,17 @@ __all__ = ["PAD_GROUP", "ClipTokens", "Group", "Row", "group_examples", "pack_ep
 log = logging.getLogger(__name__)
 OPEN_ROWS = 16  # rows that still take groups while packing
 PAD_GROUP = -1
+NO_TIMELINE = Timeline()
 
 
 @dataclass(frozen=True)
 class ClipTokens:
-    """What packing needs to know of an encoded clip: its audio rows and its strongest classes."""
+    """What packing needs to know of an encoded clip: its audio rows, its strongest classes, its timeline."""
 
     rows: int
     clip_scores_C: np.ndarray
     step_scores_TC: np.ndarray
+    timeline: Timeline = NO_TIMELINE
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,11 @@ def _prefix(
         words = []
         if with_words and heard is not None:
             dropped = rng.random(len(tokens.clip_scores_C)) < recipe.word_dropout
-            words = heard.ids(np.where(dropped, -np.inf, tokens.clip_scores_C), tokens.step_scores_TC)
+            likely = [sound for sound in tokens.timeline.likely if rng.random() >= recipe.word_dropout]
+            events = [event for event in tokens.timeline.events if rng.random() >= recipe.word_dropout]
+            words = heard.write(
+                np.where(dropped, -np.inf, tokens.clip_scores_C), tokens.step_scores_TC, Timeline(likely, events)
+            )
         listened.append(HeardClip(tokens.rows, words))
     return expand(prompt.prefix(len(listened)), listened)
 

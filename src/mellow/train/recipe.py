@@ -20,6 +20,10 @@ class Strict(BaseModel):
 class DataRecipe(Strict):
     examples: str
     """Path of the training examples (examples.jsonl), relative to the working directory."""
+    scenes: str | None = None
+    """The scenes that the examples' clips were rendered from (scenes.jsonl): the truth for the event head."""
+    shares: dict[str, float] = {}
+    """The task families to train on, and the share of the examples of each that is used; empty: all of all."""
     seed: int = 1
     """Of the order of groups, questions and packing; with the epoch's number it fixes the order of the data."""
     epochs: int = Field(1, ge=1)
@@ -39,6 +43,8 @@ class DataRecipe(Strict):
 
 
 class ModelRecipe(Strict):
+    start: str | None = None
+    """Go on from this model (`mini`, or the directory of a two-part model) instead of untrained adapters and mapper."""
     encoder_onnx: str | None = None
     """ONNX export of the pretrained CED encoder; null: random weights (tests)."""
     encoder_sizes: dict[str, int] = {}
@@ -49,6 +55,10 @@ class ModelRecipe(Strict):
     """`bundled`, or the path of a tokenizer.json that fits the base."""
     heard_words: int = Field(10, ge=0)
     """How many of the encoder's strongest classes are written as words behind each clip."""
+    words_per_part: int = Field(2, ge=1)
+    """How many classes are written for each quarter of a clip."""
+    event_width: int = Field(256, ge=1)
+    """Width of the hidden layer of the event head, which is fitted where `data.scenes` is given."""
     frames_per_row: int = Field(2, ge=1)
     """Encoder steps averaged into one audio row."""
     adapter_rank: int = Field(24, ge=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import signal
 import threading
@@ -19,28 +18,22 @@ from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from mellow.audio import CED
-from mellow.data.build import read_examples
 from mellow.errors import RecipeError
 from mellow.model.mapper import CompactMapper
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.model.two_part import save_two_part
 from mellow.processor import Processor
-from mellow.text.heard import HeardWords
 from mellow.text.prompt import CompactPrompt
 from mellow.text.tokenizer import Tokenizer
-from mellow.train.dataset import PackedRows, collate
-from mellow.train.features import FeatureCache
+from mellow.train.dataset import collate
 from mellow.train.initial import (
     adapt,
     adapter_weights,
     base_file,
-    class_names,
-    heard_words,
     initial_model,
-    muted_classes,
     tokenizer_file,
 )
-from mellow.train.packing import ClipTokens, group_examples, pack_epoch
+from mellow.train.prepare import prepare
 from mellow.train.recipe import Recipe
 
 __all__ = ["train"]
@@ -94,6 +87,8 @@ def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
             trainer.state.max_steps,
         )
     model.config.heard = {**heard.to_dict(), "muted": []} if heard else {}
+    if model.events is not None:
+        model.config.events = {"width": recipe.model.event_width, "sounds": len(heard.events) if heard else 0}
     save_two_part(
         output / "model",
         config=model.config,
@@ -102,51 +97,6 @@ def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
         base=None if recipe.model.base == "bundled" else base_file(recipe.model),
     )
     return output / "model"
-
-
-def prepare(
-    recipe: Recipe, model: MellowForConditionalGeneration, processor: Processor
-) -> tuple[PackedRows, HeardWords | None]:
-    """Read the examples, encode their clips once, and pack every epoch."""
-    examples_path = Path(recipe.data.examples)
-    examples = list(read_examples(examples_path))
-    if not examples:
-        raise RecipeError(f"There are no examples in {examples_path}.")
-    key = f"ced-{sum(p.double().abs().sum().item() for p in model.encoder.parameters()):.6f}"
-    cache = FeatureCache(recipe.run.cache, root=examples_path.parent, key=key.replace(".", "-"))
-    clips = {clip for example in examples for clip in example.audio}
-    unreadable = cache.fill(clips, model, processor)
-    if unreadable:
-        log.warning("%d clips cannot be heard and are left out: %s", len(unreadable), sorted(unreadable)[:5])
-    examples = [example for example in examples if not unreadable.intersection(example.audio)]
-    tokens = {clip: clip_tokens(cache, clip, recipe.model.frames_per_row) for clip in sorted(clips - unreadable)}
-    heard = None
-    if recipe.model.heard_words:
-        names = class_names()[: model.config.encoder_config["classes"]]
-        heard = heard_words(
-            processor.prompt.tokenizer,
-            names,
-            (tokens[clip].clip_scores_C for clip in sorted(tokens)),
-            count=recipe.model.heard_words,
-            muted=[c for c in muted_classes() if c < len(names)],
-        )
-    groups = group_examples(examples)
-    rows = []
-    for epoch in range(recipe.data.epochs):
-        rows += pack_epoch(
-            groups, recipe=recipe.data, epoch=epoch, prompt=processor.prompt, heard=heard, tokens_of=tokens.__getitem__
-        )
-    if not rows:
-        raise RecipeError(f"No question of {examples_path} fits into {recipe.data.tokens_per_row} tokens_per_row.")
-    fill = sum(len(row.ids) for row in rows) / (len(rows) * recipe.data.tokens_per_row)
-    log.info("%d questions in %d rows, %.0f %% full", sum(row.questions for row in rows), len(rows), 100 * fill)
-    return PackedRows(rows, cache, frames_per_row=recipe.model.frames_per_row), heard
-
-
-def clip_tokens(cache: FeatureCache, clip: str, frames_per_row: int) -> ClipTokens:
-    arrays = cache.read(clip)
-    rows = math.ceil(len(arrays["frames"]) / frames_per_row)
-    return ClipTokens(rows, arrays["clip_scores"].astype("float32"), arrays["step_scores"].astype("float32"))
 
 
 class Learner(nn.Module):

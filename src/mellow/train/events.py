@@ -1,0 +1,232 @@
+"""The event head, fitted on scenes whose events are known to the second; and honest timelines for training on.
+
+The language model learns from timelines what a timeline is worth. So those it learns from must be as good as those of
+recordings that nobody has heard before: the head that names an event in a training scene was fitted without that
+event's recording (cross-fitting), and does not know some of the sounds at all, as it will meet sounds without a name.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import Progress
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from mellow.data.scene import Scene
+from mellow.data.store import audio_path
+from mellow.model.events import EventHead
+from mellow.text.timeline import STEP_SECONDS, Event, Timeline, read_timeline
+from mellow.train.features import FeatureCache
+
+__all__ = ["Events", "fit_events", "truth"]
+
+log = logging.getLogger(__name__)
+HEAD, TIMELINES = "events.safetensors", "timelines.json"
+FOLDS = 4
+UNKNOWN = 0.12  # share of the sounds that the head of a fold does not know
+EPOCHS = 4
+BATCH = 2048  # steps
+LEARNING_RATE = 2e-3
+WEIGHT_DECAY = 0.05
+DROPOUT = (0.2, 0.3)  # of frames and of the hidden layer
+RARE = -5.0  # start of the output's bias: a sound is rare
+STEPS_PER_WINDOW = 62  # whole steps of a window of 10 s; a shorter clip may have one more
+
+
+@dataclass(frozen=True)
+class Events:
+    """What fitting gives: the head, the keys of its sounds, and the timeline of each training clip."""
+
+    head: EventHead
+    sounds: list[str]
+    timelines: Mapping[str, Timeline]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """All steps of some scenes, joined: N steps, S sounds, E width of a frame.
+
+    frames_NE: float16; truth_NS: 1 where a sound is heard; fold_N: bit f set where a recording of fold f is heard.
+    """
+
+    frames_NE: torch.Tensor
+    truth_NS: torch.Tensor
+    fold_N: torch.Tensor
+
+
+def fit_events(
+    scenes: Sequence[Scene], cache: FeatureCache, *, width: int, seed: int, folder: Path, quiet: bool = False
+) -> Events:
+    """Fit the head on training scenes, and read the timeline of each by heads that never met its recordings.
+
+    folder: where the result is kept; a second call with the same scenes reads it again.
+    """
+    sounds = sorted({event.sound for scene in scenes for event in scene.events})
+    clips = [audio_path(scene.name) for scene in scenes]
+    stored = _read(folder, sounds, clips, width)
+    if stored is not None:
+        return stored
+    lengths = [len(cache.read(clip)["frames"]) for clip in clips]
+    steps = join(scenes, cache, sounds, lengths)
+    with Progress(disable=quiet) as progress:
+        task = progress.add_task("event heads", total=FOLDS + 1)
+        scores_FNS = []
+        for fold in range(FOLDS):
+            partial = fit_head(steps, sounds, width=width, seed=seed, fold=fold)
+            scores_FNS.append(score(partial, steps.frames_NE))
+            progress.advance(task)
+        head = fit_head(steps, sounds, width=width, seed=seed, fold=None)
+        progress.advance(task)
+    events = Events(head, sounds, dict(zip(clips, unheard(scenes, lengths, scores_FNS, sounds), strict=True)))
+    _write(folder, events)
+    return events
+
+
+def _read(folder: Path, sounds: list[str], clips: list[str], width: int) -> Events | None:
+    """What an earlier call has written, if it was about the same."""
+    if not (folder / TIMELINES).is_file() or not (folder / HEAD).is_file():
+        return None
+    stored = json.loads((folder / TIMELINES).read_text(encoding="utf-8"))
+    state = load_file(str(folder / HEAD))
+    if stored["sounds"] != sounds or list(stored["timelines"]) != clips or len(state["linear1.weight"]) != width:
+        return None
+    head = EventHead(frame_width=state["linear1.weight"].shape[1], width=width, sounds=len(sounds))
+    head.load_state_dict(state)
+    timelines = {
+        clip: Timeline(likely, [Event(*event) for event in events])
+        for clip, (likely, events) in stored["timelines"].items()
+    }
+    return Events(head.eval().requires_grad_(False), sounds, timelines)
+
+
+def _write(folder: Path, events: Events) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{TIMELINES}.{os.getpid()}.part"
+    save_file(events.head.state_dict(), str(partial))
+    os.replace(partial, folder / HEAD)
+    partial.write_text(json.dumps({"sounds": events.sounds, "timelines": events.timelines}), encoding="utf-8")
+    os.replace(partial, folder / TIMELINES)
+
+
+def truth(scene: Scene, sounds: Sequence[str], steps: int) -> np.ndarray:
+    """Which sounds are heard at each step of a scene: (T, S) uint8."""
+    index = {sound: s for s, sound in enumerate(sounds)}
+    heard_TS = np.zeros((steps, len(sounds)), np.uint8)
+    for event in scene.events:
+        if event.sound in index:
+            heard_TS[_steps_of(event.onset_s, event.end_s, steps), index[event.sound]] = 1
+    return heard_TS
+
+
+def join(scenes: Sequence[Scene], cache: FeatureCache, sounds: Sequence[str], lengths: Sequence[int]) -> Steps:
+    total = sum(lengths)
+    truth_NS = np.zeros((total, len(sounds)), np.uint8)
+    fold_N = np.zeros(total, np.uint8)
+    frames = []
+    start = 0
+    for scene, length in zip(scenes, lengths, strict=True):
+        frames.append(cache.read(audio_path(scene.name))["frames"])
+        truth_NS[start : start + length] = truth(scene, sounds, length)
+        for event in scene.events:
+            fold_N[start + _steps_of(event.onset_s, event.end_s, length)] |= 1 << fold_of(event.recording)
+        start += length
+    return Steps(torch.from_numpy(np.concatenate(frames)), torch.from_numpy(truth_NS), torch.from_numpy(fold_N))
+
+
+def fold_of(recording: str) -> int:
+    return zlib.crc32(recording.encode()) % FOLDS
+
+
+def unknown_of(fold: int, sounds: Sequence[str]) -> list[int]:
+    """The sounds that the head of a fold does not know, by index."""
+    return [s for s, sound in enumerate(sounds) if zlib.crc32(f"{fold}:{sound}".encode()) % 1000 < 1000 * UNKNOWN]
+
+
+def fit_head(steps: Steps, sounds: Sequence[str], *, width: int, seed: int, fold: int | None) -> EventHead:
+    """A head fitted on all steps, or on those where no recording of a fold and no sound unknown to it is heard."""
+    chosen_N = torch.arange(len(steps.fold_N))
+    if fold is not None:
+        leave_N = ((steps.fold_N >> fold) & 1).bool() | steps.truth_NS[:, unknown_of(fold, sounds)].bool().any(1)
+        chosen_N = chosen_N[~leave_N]
+    mean_E, spread_E = _moments(steps.frames_NE, chosen_N)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        head = EventHead(frame_width=len(mean_E), width=width, sounds=len(sounds))
+        nn.init.constant_(head.linear2.bias, RARE)
+        learner = nn.Sequential(
+            nn.Dropout(DROPOUT[0]), head.linear1, nn.GELU(), nn.Dropout(DROPOUT[1]), head.linear2
+        ).train()
+        optimizer = torch.optim.AdamW(learner.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        total = max(EPOCHS * len(chosen_N) // BATCH, 20)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=total)
+        for _ in range(total):
+            batch_N = chosen_N[torch.randint(len(chosen_N), (BATCH,), generator=generator)]
+            scores_NS = learner((steps.frames_NE[batch_N].float() - mean_E) / spread_E)
+            loss = nn.functional.binary_cross_entropy_with_logits(scores_NS, steps.truth_NS[batch_N].float())
+            optimizer.zero_grad()
+            (loss * len(sounds)).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    with torch.no_grad():  # the head takes frames as they are
+        head.linear1.weight.div_(spread_E)
+        head.linear1.bias.sub_(head.linear1.weight @ mean_E)
+    return head.eval().requires_grad_(False)
+
+
+@torch.inference_mode()
+def score(head: EventHead, frames_NE: torch.Tensor) -> np.ndarray:
+    """Logits (N, S) of all steps, float16."""
+    return np.concatenate([head(part.float()).half().numpy() for part in torch.split(frames_NE, 16384)])
+
+
+def unheard(
+    scenes: Sequence[Scene], lengths: Sequence[int], scores_FNS: Sequence[np.ndarray], sounds: Sequence[str]
+) -> Iterator[Timeline]:
+    """The timeline of each scene: its sounds by the heads of their recordings' folds, all others by that of its longest
+    event."""
+    index = {sound: s for s, sound in enumerate(sounds)}
+    silent = [unknown_of(fold, sounds) for fold in range(FOLDS)]
+    start = 0
+    for scene, length in zip(scenes, lengths, strict=True):
+        part = slice(start, start + length)
+        longest = max(scene.events, key=lambda event: event.duration_s, default=None)
+        first = fold_of(longest.recording if longest else scene.name)
+        scores_TS = scores_FNS[first][part].astype(np.float32)
+        scores_TS[:, silent[first]] = -np.inf
+        for event in scene.events:
+            fold, sound = fold_of(event.recording), index[event.sound]
+            scores_TS[:, sound] = -np.inf if sound in silent[fold] else scores_FNS[fold][part, sound]
+        yield read_timeline(scores_TS)
+        start += length
+
+
+def _steps_of(start_s: float, end_s: float, steps: int) -> np.ndarray:
+    """The steps that a stretch of time fills to a quarter at least; the one in its middle if there is none."""
+    number_T = np.arange(steps)
+    window_T = number_T // STEPS_PER_WINDOW if steps > STEPS_PER_WINDOW + 1 else np.zeros(steps, int)
+    time_T = 10.0 * window_T + STEP_SECONDS * (number_T - STEPS_PER_WINDOW * window_T)
+    inside = np.flatnonzero((time_T + 0.75 * STEP_SECONDS > start_s) & (time_T + 0.25 * STEP_SECONDS < end_s))
+    if len(inside):
+        return inside
+    return np.array([np.abs(time_T + STEP_SECONDS / 2 - (start_s + end_s) / 2).argmin()])
+
+
+def _moments(frames_NE: torch.Tensor, chosen_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and spread of the chosen frames, without a copy of all of them in float32."""
+    total = squares = torch.zeros(frames_NE.shape[1], dtype=torch.float64)
+    for part_N in torch.split(chosen_N, 16384):
+        frames = frames_NE[part_N].double()
+        total, squares = total + frames.sum(0), squares + frames.square().sum(0)
+    mean = total / len(chosen_N)
+    spread = (squares / len(chosen_N) - mean.square()).clamp(min=0).sqrt() + 1e-4
+    return mean.float(), spread.float()
