@@ -1,6 +1,6 @@
 """Time from clip to answer, station by station, for each precision side by side.
 
-    python benchmarks/answer.py [CLIP] [--model mini] [--dtype float32 --dtype bfloat16] [--repeats 7]
+    python benchmarks/answer.py [CLIP] [--model mini] [--dtype float32 --dtype int8] [--repeats 7]
 
 Prints medians of interleaved repeats: loading, hearing (decode, log-mel, encoder), prefill (audio prefix and question),
 seconds per token, the whole first answer and a second question about the same clip, and their ratio.
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--dtype", action="append", default=[])
     parser.add_argument("--repeats", type=int, default=7)
     args = parser.parse_args()
-    dtypes = args.dtype or ["float32", "bfloat16"]
+    dtypes = args.dtype or ["float32", "bfloat16", "int8"]
     times: dict[str, dict[str, list[float]]] = {dtype: defaultdict(list) for dtype in dtypes}
     models = {}
     for dtype in dtypes:

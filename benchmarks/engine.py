@@ -288,7 +288,7 @@ def peak_memory(system: System, directory: Path, *, batch: int, tokens: int) -> 
 
 def answer_alone(system: System, directory: Path, *, batch: int, tokens: int) -> None:
     """In a process of its own: answer once and print the peak memory as JSON."""
-    loaded = mellow.load(directory, device="cpu", dtype=system.dtype)
+    loaded = mellow.load(directory, engine="torch", device="cpu", dtype=system.dtype)
     system.run(loaded, [[waveform(2 * b), waveform(2 * b + 1)] for b in range(batch)], tokens)
     status = Path("/proc/self/status")  # Linux; getrusage would tell the peak of our parent, where that is larger
     peak = next((x.split()[1] for x in status.read_text().splitlines() if x.startswith("VmHWM")), "0")
@@ -400,7 +400,7 @@ def benchmark(options: argparse.Namespace, directory: Path, source: str) -> list
     systems = [SYSTEMS[name] for name in options.only or SYSTEMS]
     batches: list[int] = options.batch or [1, 4]
     dtypes = {"float32": None} | {system.dtype: None for system in systems}
-    models = {dtype: mellow.load(directory, device="cpu", dtype=dtype) for dtype in dtypes}
+    models = {dtype: mellow.load(directory, engine="torch", device="cpu", dtype=dtype) for dtype in dtypes}
     console = Console(stderr=True)
     console.print(f"{machine()}; {source}")
     sheets = []

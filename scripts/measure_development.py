@@ -116,9 +116,10 @@ def score(model: mellow.Mellow, item: Item, folder: Path) -> tuple[list[float], 
     embeds = model._question(item.question, item.choices, len(sources))
     continuations = [prompt.answer(option) for option in item.choices]
     logits, cache = read(engine, [embeds], ear.cache)
-    heard = score_continuations(engine, logits[0], cache, continuations)
+    (heard,) = score_continuations(engine, logits, cache, [continuations])
     logits, cache = read(engine, [np.concatenate([engine.embed(prompt.prefix(0), NOTHING), embeds])])
-    return heard.tolist(), score_continuations(engine, logits[0], cache, continuations).tolist()
+    (deaf,) = score_continuations(engine, logits, cache, [continuations])
+    return heard.tolist(), deaf.tolist()
 
 
 def noise(item: Item) -> Clip:
@@ -182,7 +183,7 @@ def main() -> None:
     parser.add_argument("--model", default="mini")
     parser.add_argument("--limit", type=int, default=200, help="items per test")
     parser.add_argument("--out", type=Path, default=Path("runs/measured.jsonl"))
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--dtype", default="auto", help="as in mellow.load: int8 (auto), int4, fp16, bfloat16, ...")
     args = parser.parse_args()
     scenes = read_scenes(args.data / "scenes.jsonl")
     esc = {
@@ -191,7 +192,7 @@ def main() -> None:
         for e in s.events
         if s.split == "development" and e.recording.startswith(("esc50", "esc10"))
     }
-    model = mellow.load(args.model, dtype=args.dtype) if args.dtype != "float32" else mellow.load(args.model)
+    model = mellow.load(args.model, dtype=args.dtype)
     rows = []
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with args.out.open("w") as file:

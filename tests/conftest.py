@@ -1,13 +1,18 @@
 """Everything small, seeded and offline: a two-layer language model in GGUF, a two-part model on it, and tones.
 
+Where torch is not installed, the rooms that are made of it are not collected, and other tests that need it are skipped.
+
 Two things of the world outside are used where they are there: the bundled base (part of a full checkout) and the
 folder `../shared` beside the repository (or MELLOW_SHARED); tests that need them are skipped, with the reason, without.
 """
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +20,37 @@ import gguf
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 import mellow
 from mellow.answer.facade import Mellow
 from mellow.audio import CED
-from mellow.model.build import build_encoder
-from mellow.model.configuration import MellowConfig
-from mellow.model.convert import convert
-from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.model.published import LANGUAGE_MODEL, published_key_map
-from mellow.model.two_part import BUNDLED, load_two_part, save_two_part
+from mellow.data.phrases import sounds
 from mellow.processor import Processor
+from mellow.stored.llama import LlamaFile
+from mellow.stored.names import BUNDLED
+from mellow.stored.shapes import expected_shapes
+from mellow.stored.two_part import write_two_part
+from mellow.text.heard import HeardWords
 from mellow.text.prompt import CompactPrompt
 from mellow.text.tokenizer import Tokenizer
-from mellow.train.initial import adapt, adapter_weights, class_names, heard_words, initial_model
-from mellow.train.recipe import ModelRecipe
 
-torch.set_num_threads(2)
+TORCH = importlib.util.find_spec("torch") is not None
+TORCH_ROOMS = ["export", "model", "runtime", "train"]
+collect_ignore = [] if TORCH else TORCH_ROOMS
+
+if TORCH:
+    import torch
+
+    from mellow.model.build import build_encoder
+    from mellow.model.configuration import MellowConfig
+    from mellow.model.convert import convert
+    from mellow.model.modeling import MellowForConditionalGeneration
+    from mellow.model.published import LANGUAGE_MODEL, published_key_map
+    from mellow.model.two_part import load_two_part
+    from mellow.train.initial import adapt, initial_model
+    from mellow.train.recipe import ModelRecipe
+
+    torch.set_num_threads(2)
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("MELLOW_SHARED", ROOT.parent / "shared"))
@@ -40,9 +58,29 @@ TOKENIZER = BUNDLED / "tokenizer.json"
 RATE = CED.sample_rate
 
 HIDDEN, HEADS, KV_HEADS, FFN, LAYERS, VOCABULARY = 64, 4, 2, 128, 2, 49152
-ENCODER_SIZES = {"width": 32, "depth": 2, "heads": 2}
+ENCODER_SIZES = {"width": 32, "depth": 2, "heads": 2, "mlp_ratio": 4, "mel_bins": 64, "classes": 527}
+RANK, ALPHA = 4, 8.0
 
 Tone = Callable[..., Path]
+
+
+def pytest_report_header() -> str | None:
+    return None if TORCH else f"torch is not installed: no tests of {', '.join(TORCH_ROOMS)}"
+
+
+@pytest.fixture(scope="session")
+def with_torch() -> None:
+    """Skips a test where torch is not installed."""
+    if not TORCH:
+        pytest.skip("needs torch: pip install 'mellow-audio[train]'")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's own cache is left alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MELLOW_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 # --- where things are -----------------------------------------------------------------------------------------------
@@ -163,80 +201,111 @@ def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_recipe(tiny_gguf: Path) -> ModelRecipe:
-    return ModelRecipe(
-        encoder_sizes=ENCODER_SIZES, base=str(tiny_gguf), heard_words=3, adapter_rank=4, adapter_alpha=8.0
-    )
+def tiny_settings(tiny_gguf: Path, tokenizer: Tokenizer) -> dict[str, Any]:
+    """The config.json of a two-part model on it, as training writes it."""
+    by_index = {sound.index: sound.name for sound in sounds().values() if sound.index is not None}
+    names = [by_index[i] for i in range(ENCODER_SIZES["classes"])]
+    heard = HeardWords.make(tokenizer, names, mean=[-0.1] * len(names), spread=[1.0] * len(names), count=3)
+    content = tiny_gguf.read_bytes()
+    return {
+        "model_type": "mellow",
+        "encoder": "ced",
+        "encoder_config": ENCODER_SIZES,
+        "text_config": {"model_type": "llama", **LlamaFile(tiny_gguf).config},
+        "layout": "compact",
+        "frames_per_row": 2,
+        "heard": heard.to_dict(),
+        "base": {"file": "base.gguf", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()},
+        "adapter": {"rank": RANK, "alpha": ALPHA},
+        "choice": {},
+    }
 
 
-@torch.no_grad()
-def random_weights(model: torch.nn.Module, *, seed: int) -> None:
-    """Fill what is trained, and the encoder's statistics, with seeded numbers, so that nothing is zero or neutral."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in model.named_parameters():
-        if "lora_" in name or name.startswith(("mapper.linear", "encoder.")):
-            spread = 0.2 if "norm" in name or parameter.ndim < 2 else parameter[0].numel() ** -0.5
-            centre = float("norm" in name and name.endswith("weight"))
-            parameter.copy_(centre + spread * torch.randn(parameter.shape, generator=generator))
-    encoder = model.get_submodule("encoder")
-    encoder.init_bn.running_mean.fill_(-40.0)  # type: ignore[operator, union-attr]
-    encoder.init_bn.running_var.fill_(400.0)  # type: ignore[operator, union-attr]
+@pytest.fixture(scope="session")
+def tiny_trained(tiny_settings: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Random weights of encoder, mapper and adapters, so that nothing is zero or neutral."""
+    rng = np.random.default_rng(0)
 
+    def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        if name.endswith(("running_mean", "running_var")):
+            return np.full(shape, -40.0 if name.endswith("mean") else 400.0, np.float32)
+        spread = 0.2 if "norm" in name or len(shape) < 2 else np.prod(shape[1:]) ** -0.5
+        centre = float("norm" in name and name.endswith("weight"))
+        return (centre + spread * rng.standard_normal(shape)).astype(np.float32)
 
-def adapted_model(recipe: ModelRecipe, tokenizer: Tokenizer, *, seed: int = 0) -> MellowForConditionalGeneration:
-    """The untrained model with adapters, as training holds it, with random weights and heard words."""
-    torch.manual_seed(seed)
-    model = initial_model(recipe)
-    adapt(model, recipe)
-    random_weights(model, seed=seed)
-    model.eval()
-    names = class_names()
-    scores_NC = np.random.default_rng(seed).normal(-3.0, 1.5, (40, len(names))).astype(np.float32)
-    model.heard = heard_words(tokenizer, names, scores_NC, count=recipe.heard_words)
-    model.config.heard = model.heard.to_dict()
-    return model
-
-
-@pytest.fixture
-def tiny_adapted(tiny_recipe: ModelRecipe, tokenizer: Tokenizer) -> MellowForConditionalGeneration:
-    """A fresh adapted model, equal to the one that `tiny_model_dir` was saved from."""
-    return adapted_model(tiny_recipe, tokenizer)
+    trained = {}
+    for name, shape in expected_shapes(tiny_settings).items():
+        stem = name.removesuffix(".weight")
+        if not name.startswith("language_model."):
+            trained[name] = draw(name, shape)
+        elif stem.endswith("_proj"):
+            for half, sizes in (("A", (RANK, shape[1])), ("B", (shape[0], RANK))):
+                trained[f"{stem}.lora_{half}"] = draw(stem, sizes)
+    return trained
 
 
 @pytest.fixture(scope="session")
 def tiny_model_dir(
-    tiny_recipe: ModelRecipe, tiny_gguf: Path, tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory
+    tiny_settings: dict[str, Any],
+    tiny_trained: dict[str, np.ndarray],
+    tiny_gguf: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A two-part model with its base beside it. Do not change it: copy it first."""
     folder = tmp_path_factory.mktemp("tiny_model")
-    model = adapted_model(tiny_recipe, tokenizer)
-    save_two_part(folder, config=model.config, trained=adapter_weights(model), tokenizer=TOKENIZER, base=tiny_gguf)
+    write_two_part(
+        folder, settings=json.dumps(tiny_settings), trained=tiny_trained, tokenizer=TOKENIZER, base=tiny_gguf
+    )
     return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tiny_model_dir: Path) -> MellowForConditionalGeneration:
-    """The two-part model, loaded; frozen and shared by all tests."""
-    return load_two_part(tiny_model_dir)
+def tiny(tiny_model_dir: Path) -> Mellow:
+    """The two-part model behind the facade; in `answer`, with either engine."""
+    return mellow.load(tiny_model_dir, dtype="fp32")
 
 
 @pytest.fixture(scope="session")
-def tiny(tiny_model_dir: Path) -> Mellow:
-    """The two-part model behind the facade."""
-    return mellow.load(str(tiny_model_dir))
+def tiny_recipe(with_torch: None, tiny_gguf: Path) -> ModelRecipe:
+    return ModelRecipe(
+        encoder_sizes=ENCODER_SIZES, base=str(tiny_gguf), heard_words=3, adapter_rank=RANK, adapter_alpha=ALPHA
+    )
+
+
+@pytest.fixture
+def tiny_adapted(
+    tiny_recipe: ModelRecipe, tiny_settings: dict[str, Any], tiny_trained: dict[str, np.ndarray]
+) -> MellowForConditionalGeneration:
+    """A fresh model with adapters, as training holds it, equal to the one in `tiny_model_dir`."""
+    model = initial_model(tiny_recipe)
+    adapt(model, tiny_recipe)
+    inside = dict([*model.named_parameters(), *model.named_buffers()])
+    with torch.no_grad():
+        for name, array in tiny_trained.items():
+            adapter = name.replace("language_model.", "language_model.base_model.model.", 1) + ".default.weight"
+            inside[name if name in inside else adapter].copy_(torch.from_numpy(array))
+    model.heard = HeardWords.from_dict(tiny_settings["heard"])
+    model.config.heard = tiny_settings["heard"]
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(with_torch: None, tiny_model_dir: Path) -> MellowForConditionalGeneration:
+    """The two-part model, loaded; frozen and shared by all tests."""
+    return load_two_part(tiny_model_dir)
 
 
 # --- the published layout -------------------------------------------------------------------------------------------
 
 PUBLISHED_SIZES: dict[str, Any] = {"width": 4, "patch": 32, "depths": (1,), "heads": (2,), "mlp_ratio": 2, "classes": 5}
-PUBLISHED_TEXT = {**LANGUAGE_MODEL, "hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2}
-PUBLISHED_TEXT |= {"num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 8}
+PUBLISHED_TEXT = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2}
+PUBLISHED_TEXT |= {"num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 16}
 
 
 @pytest.fixture(scope="session")
-def published_config() -> MellowConfig:
+def published_config(with_torch: None) -> MellowConfig:
     """Mellow v0, narrow and shallow: the same 32 steps, 129 rows a clip, and vocabulary."""
-    text = {"model_type": "llama", **PUBLISHED_TEXT}
+    text = {"model_type": "llama", **LANGUAGE_MODEL, **PUBLISHED_TEXT}
     return MellowConfig(encoder="htsat", encoder_config=PUBLISHED_SIZES, text_config=text, layout="published")
 
 
@@ -254,7 +323,7 @@ def published_state(published_config: MellowConfig) -> dict[str, torch.Tensor]:
     ours["encoder.bn0.running_mean"] = torch.full((64,), -40.0)
     ours["encoder.bn0.running_var"] = torch.full((64,), 400.0)
     sizes = build_encoder(published_config).config
-    key_map = published_key_map(sizes, PUBLISHED_TEXT)  # type: ignore[arg-type]
+    key_map = published_key_map(sizes, {**LANGUAGE_MODEL, **PUBLISHED_TEXT})  # type: ignore[arg-type]
     names = key_map.mapped | key_map.counters
     state = {their: ours[our] for our, their in names.items() if their not in key_map.tied}
     return state | {name: state[other] for name, other in key_map.tied.items()}

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import mellow
 from mellow import MellowWrapper, wrapper
 from mellow.answer.decode import Sampling
 from mellow.answer.facade import Mellow
 from mellow.errors import AudioError, ModelError, QuestionError
+
+torch = pytest.importorskip("torch")
 from mellow.model import convert as converting
 from mellow.model.configuration import MellowConfig
 
@@ -61,7 +62,7 @@ def tiny_v0(
     """A hub whose v0 is the tiny model, and an empty cache."""
     monkeypatch.setattr(converting, "hf_hub_download", lambda *_: str(published_checkpoint))
     monkeypatch.setattr(converting, "published_config", lambda: published_config)
-    monkeypatch.setattr(converting, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setenv("MELLOW_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.mark.usefixtures("tiny_v0")

@@ -9,8 +9,8 @@ from typing import Any
 from mellow.answer.decode import Sampling
 from mellow.answer.load import load
 from mellow.errors import ModelError, QuestionError
-from mellow.model.convert import HUB
 from mellow.processor import ClipPolicy
+from mellow.stored.names import HUB
 
 __all__ = ["MellowWrapper"]
 

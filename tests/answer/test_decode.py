@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from mellow.answer.decode import (
     score_continuations,
     steps,
 )
-from mellow.answer.engine import Cache, Heard
+from mellow.engine import Cache, Heard
 from mellow.errors import QuestionError
 
 V, STOP = 12, 0
@@ -209,7 +210,7 @@ def test_scores_are_mean_log_likelihoods_per_token() -> None:
     rng = np.random.default_rng(0)
     continuations = [rng.integers(1, V, 1 + n % 5).tolist() for n in range(ROWS_AT_ONCE + 7)]
     logits_BV, cache = read(engine, [np.array([[1.0], [2.0]], np.float32)])
-    scores = score_continuations(engine, logits_BV[0], cache, continuations)
+    (scores,) = score_continuations(engine, logits_BV, cache, [continuations])
     for score, ids in zip(scores, continuations, strict=True):
         alone = [log_softmax(hashed((1, 2, *ids[:n])))[token] for n, token in enumerate(ids)]
         assert score == pytest.approx(np.mean(alone), abs=1e-5)
@@ -219,20 +220,52 @@ def test_scores_are_mean_log_likelihoods_per_token() -> None:
 def test_options_of_one_token_cost_no_pass() -> None:
     engine = Fake(hashed)
     logits_BV, cache = read(engine, [np.array([[1.0]], np.float32)])
-    score_continuations(engine, logits_BV[0], cache, [[3], [4]])
+    score_continuations(engine, logits_BV, cache, [[[3], [4]]])
     assert engine.batches == [1]
+
+
+def test_options_of_many_prompts_are_scored_together() -> None:
+    engine = Fake(hashed)
+    options = [[[3, 4], [5, 6]], [[7, 8], [9, 1], [2, 3]]]
+    prompts = [np.array([[1.0], [2.0]], np.float32), np.array([[5.0]], np.float32)]
+    together = score_continuations(engine, *read(engine, prompts), options)
+    assert engine.batches == [2, 5]  # one pass for all five
+    for prompt, mine, scores in zip(prompts, options, together, strict=True):
+        np.testing.assert_allclose(scores, score_continuations(engine, *read(engine, [prompt]), [mine])[0], atol=1e-5)
+
+
+def test_constrained_decoding_is_a_distribution_over_the_options() -> None:
+    """Its probabilities sum to one, and are shares of the tokens that lead to some option, step by step."""
+    engine = Fake(hashed)
+    options = [[3, 4, 0], [3, 5, 0], [6, 0], [3, 5, 7, 0]]
+    prompt = read(engine, [np.array([[1.0], [2.0]], np.float32)])
+    (scores,) = score_continuations(engine, *prompt, [options], within=True)
+    assert np.exp(scores).sum() == pytest.approx(1)
+
+    def share(seen: tuple[int, ...], token: int, among: list[int]) -> float:
+        logits_V = hashed((1, 2, *seen))
+        return float(log_softmax(logits_V[among])[among.index(token)])
+
+    wanted = share((), 3, [3, 6]) + share((3,), 5, [4, 5]) + share((3, 5), 7, [0, 7])  # one way on from [3, 5, 7]
+    assert scores[3] == pytest.approx(wanted, abs=1e-5)
+    assert scores[2] == pytest.approx(share((), 6, [3, 6]), abs=1e-5)
 
 
 @pytest.mark.parametrize("weight", [0.5, 1.0])
 def test_what_the_model_would_say_anyway_is_taken_off(weight: float) -> None:
     engine = Fake(hashed)
-    options = [[3, 4], [5], [6, 7, 8]]
-    read_out = [read(engine, [np.array([[token]], np.float32)]) for token in (1.0, 2.0)]
-    heard, deaf = ((logits_BV[0], cache) for logits_BV, cache in read_out)
+    options = [[[3, 4], [5], [6, 7, 8]]]
+    heard, deaf = [read(engine, [np.array([[token]], np.float32)]) for token in (1.0, 2.0)]
     rule = ChoiceRule(prior_weight=weight)
-    plain = [score_options(engine, options, heard=prompt, deaf=None, rule=rule) for prompt in (heard, deaf)]
-    scores = score_options(engine, options, heard=heard, deaf=deaf, rule=rule)
+    plain = [score_options(engine, options, heard=prompt, deaf=None, rule=rule)[0] for prompt in (heard, deaf)]
+    (scores,) = score_options(engine, options, heard=heard, deaf=deaf, rule=rule)
     np.testing.assert_allclose(scores, plain[0] - weight * plain[1])
+
+
+@pytest.mark.parametrize("how", [{"by": "chance"}, {"abstain_below": 1.5}, {"temperature": 0.0}])
+def test_impossible_rules(how: dict[str, Any]) -> None:
+    with pytest.raises(QuestionError):
+        ChoiceRule(**how)
 
 
 def test_the_option_with_the_highest_score_is_chosen() -> None:

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from mellow.answer.choose import ChoiceRule
 from mellow.answer.decode import Sampling, log_softmax, read
 from mellow.answer.facade import BATCH, Mellow
 from mellow.errors import AudioError, MellowError, QuestionError
-from mellow.model.modeling import MellowForConditionalGeneration, left_pad
 from mellow.types import Answer
 
 SHORT = Sampling(max_new_tokens=6)
@@ -69,7 +67,10 @@ def test_open_and_closed_questions_mixed_come_back_in_order(tiny: Mellow, tone: 
     ]
     together = tiny.ask_many(items, sampling=SHORT)
     alone = [tiny.ask(a, item["question"], choices=item.get("choices", ()), sampling=SHORT) for item in items]
-    assert together == alone
+    plain = [[dataclasses.replace(answer, probabilities=()) for answer in answers] for answers in (together, alone)]
+    assert plain[0] == plain[1]
+    for batched, single in zip(together, alone, strict=True):
+        assert batched.probabilities == pytest.approx(single.probabilities, abs=1e-6)
     assert [answer.stop_reason for answer in together] == ["length", "choice", "choice", "length"]
     assert tiny.ask_many([]) == []
 
@@ -107,8 +108,10 @@ def test_the_second_clip_and_its_order_matter(tiny: Mellow, tone: Any) -> None:
 
 
 def test_transformers_generate_says_the_same_token_for_token(
-    tiny: Mellow, tiny_model: MellowForConditionalGeneration, items: list[dict[str, Any]]
+    tiny: Mellow, tiny_model: Any, items: list[dict[str, Any]]
 ) -> None:
+    torch = pytest.importorskip("torch")
+    left_pad = pytest.importorskip("mellow.model.modeling").left_pad
     prompt, processor = tiny.processor.prompt, tiny.processor
     rows, features = [], []
     for item in items[:6]:
@@ -168,7 +171,7 @@ def test_given_choices_win_over_options_in_the_question(tiny: Mellow, tone: Any)
     assert answer.choice in ("yes", "no")
 
 
-def with_rule(model: Mellow, **rule: float) -> Mellow:
+def with_rule(model: Mellow, **rule: Any) -> Mellow:
     return dataclasses.replace(model, rule=ChoiceRule(**rule))
 
 
@@ -185,6 +188,35 @@ def test_abstaining(tiny: Mellow, tone: Any) -> None:
     answer = with_rule(tiny, abstain_below=0.99).ask(tone(440, 2.0), "What is it?", choices=OPTIONS)
     assert (answer.choice, answer.stop_reason) == (None, "abstained")
     assert sum(answer.probabilities) == pytest.approx(1)
+
+
+def test_a_question_may_bring_its_own_rule(tiny: Mellow, tone: Any) -> None:
+    ear = tiny.listen(tone(440, 2.0))
+    plain = ear.ask("What is it?", choices=OPTIONS)
+    strict = ear.ask("What is it?", choices=OPTIONS, rule=ChoiceRule(abstain_below=0.99))
+    assert (plain.stop_reason, strict.stop_reason) == ("choice", "abstained")
+    decoded = ear.ask("What is it?", choices=OPTIONS, rule=ChoiceRule(by="decoding"))
+    assert decoded.choice in OPTIONS
+    assert decoded.probabilities != plain.probabilities
+    asked = tiny.ask(tone(440, 2.0), "What is it?", choices=OPTIONS, rule=ChoiceRule(by="decoding"))
+    np.testing.assert_allclose(asked.probabilities, decoded.probabilities, atol=1e-4)
+
+
+@pytest.mark.parametrize("rule", [{}, {"prior_weight": 0.5}, {"by": "decoding", "prior_weight": 1.0}])
+def test_choices_in_a_batch_equal_those_alone(tiny: Mellow, tone: Any, rule: dict[str, Any]) -> None:
+    """Of any number of options and clips, between open questions, in fewer passes."""
+    model = with_rule(tiny, **rule)
+    a, b = tone(440, 2.0), tone(900, 1.0)
+    items: list[dict[str, Any]] = [
+        {"audio": a, "question": "What?", "choices": OPTIONS},
+        {"audio": a, "question": "What is it?"},
+        {"audio": a, "audio2": b, "question": "Which is higher?", "choices": ("the first", "the second")},
+        {"audio": b, "question": "Is it (a) a dog (b) a cat (c) rain (d) wind?"},
+    ]
+    for item, answer in zip(items, model.ask_many(items, sampling=SHORT), strict=True):
+        alone = model.ask(sampling=SHORT, **item)
+        assert (answer.text, answer.choice, answer.stop_reason) == (alone.text, alone.choice, alone.stop_reason)
+        np.testing.assert_allclose(answer.probabilities, alone.probabilities, atol=1e-4)
 
 
 # --- times and mistakes -----------------------------------------------------------------------------------------------

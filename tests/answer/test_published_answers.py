@@ -12,9 +12,9 @@ import pytest
 from mellow.answer import facade
 from mellow.answer.choose import ChoiceRule
 from mellow.answer.decode import Sampling, complete, read
-from mellow.answer.engine import Heard
 from mellow.answer.facade import Mellow
 from mellow.answer.views import HeardView, merge_texts, pair, stamp
+from mellow.engine import Heard
 from mellow.processor import ClipPolicy
 from mellow.text.published_prompt import SEPARATOR
 from mellow.types import Answer, WindowAnswer

@@ -28,7 +28,7 @@ def loaded(tiny: Mellow, monkeypatch: pytest.MonkeyPatch) -> Mellow:
 
 
 def test_answer_from_a_directory(run: Run, tiny_model_dir: Path, tone: Any, tiny: Mellow) -> None:
-    result = run("ask", tone(), "What is it?", "--model", tiny_model_dir, *FEW)
+    result = run("ask", tone(), "What is it?", "--model", tiny_model_dir, "--dtype", "fp32", *FEW)
     assert result.exit_code == 0, result.stderr
     assert result.stdout == f"{tiny.ask(tone(), 'What is it?', sampling=Sampling(max_new_tokens=8)).text}\n"
 

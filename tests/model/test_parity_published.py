@@ -79,7 +79,7 @@ def kit() -> Kit:
     config = published_config()
     state = import_checkpoint({name: torch.from_numpy(array) for name, array in weights.tensors().items()}, config)
     model = assemble(config, state, what="The parity kit")
-    processor = processor_of(model, Tokenizer.from_file(TOKENIZER))
+    processor = processor_of(config.to_dict(), Tokenizer.from_file(TOKENIZER))
     return Kit(weights, load_file(KIT / "golden.safetensors"), Mellow(TorchEngine(model), processor))
 
 

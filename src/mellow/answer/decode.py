@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mellow.answer.engine import Cache, Engine
+from mellow.engine import Cache, Engine
 from mellow.errors import QuestionError
 from mellow.types import StopReason
 
@@ -122,30 +122,65 @@ def next_tokens(logits_BV: np.ndarray, sampling: Sampling, rngs: Sequence[np.ran
 
 
 def score_continuations(
-    engine: Engine, logits_V: np.ndarray, cache: Cache, continuations: Sequence[Sequence[int]]
-) -> np.ndarray:
-    """Mean log-likelihood per token of each continuation of one prompt (batch 1), in as few passes as memory allows.
+    engine: Engine,
+    logits_BV: np.ndarray,
+    cache: Cache,
+    continuations: Sequence[Sequence[Sequence[int]]],
+    *,
+    within: bool = False,
+) -> list[np.ndarray]:
+    """Score the continuations of each of B prompts, in as few passes as memory allows: one array per prompt.
 
-    logits_V: of the prompt's last position; continuations: token ids, each with at least one.
+    A score is the mean log-likelihood per token. within: it is the log-probability with which decoding that is
+    constrained to the prompt's continuations gives this one: at each token, shares among those that some continuation
+    has there, and summed.
+
+    logits_BV: of the prompts' last positions; continuations: of each prompt, token ids, each with at least one.
     """
-    first_V = log_softmax(logits_V)
-    totals = np.array([first_V[ids[0]] for ids in continuations], np.float64)
-    longer = [n for n, ids in enumerate(continuations) if len(ids) > 1]
+    flat = [(row, tuple(ids)) for row, options in enumerate(continuations) for ids in options]
+    allowed = [_followers(options) if within else None for options in continuations]
+    totals = np.array([_gain(logits_BV[row], ids, 0, allowed[row]) for row, ids in flat], np.float64)
+    longer = [n for n, (_, ids) in enumerate(flat) if len(ids) > 1]
     nothing = np.zeros((0, 0), np.float32)
     for start in range(0, len(longer), ROWS_AT_ONCE):
         batch = longer[start : start + ROWS_AT_ONCE]
-        length = max(len(continuations[n]) for n in batch) - 1
+        length = max(len(flat[n][1]) for n in batch) - 1
         mask_BL = np.zeros((len(batch), length), np.int64)
         padded = np.zeros((len(batch), length), np.int64)
         for b, n in enumerate(batch):
-            padded[b, : len(continuations[n]) - 1] = continuations[n][:-1]
-            mask_BL[b, : len(continuations[n]) - 1] = 1
+            ids = flat[n][1]
+            padded[b, : len(ids) - 1] = ids[:-1]
+            mask_BL[b, : len(ids) - 1] = 1
         embeds_BLD = np.stack([engine.embed(row.tolist(), nothing) for row in padded])
-        logits_BLV, _ = engine.forward(embeds_BLD, mask_BL, engine.take(cache, [0] * len(batch)), every=True)
+        logits_BLV, _ = engine.forward(embeds_BLD, mask_BL, engine.take(cache, [flat[n][0] for n in batch]), every=True)
         for b, n in enumerate(batch):
-            ids = continuations[n]
-            totals[n] += sum(log_softmax(logits_BLV[b, i])[ids[i + 1]] for i in range(len(ids) - 1))
-    return np.asarray(totals / np.array([len(ids) for ids in continuations]))
+            row, ids = flat[n]
+            totals[n] += sum(_gain(logits_BLV[b, i - 1], ids, i, allowed[row]) for i in range(1, len(ids)))
+    if not within:
+        totals /= np.array([len(ids) for _, ids in flat])
+    ends = np.cumsum([len(options) for options in continuations])
+    return np.split(totals, ends[:-1])
+
+
+def _followers(continuations: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[int]]:
+    """Of each beginning of some continuation, the tokens that may follow."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for ids in continuations:
+        for i, token in enumerate(ids):
+            following = found.setdefault(tuple(ids[:i]), [])
+            if token not in following:
+                following.append(token)
+    return found
+
+
+def _gain(
+    logits_V: np.ndarray, ids: tuple[int, ...], position: int, allowed: dict[tuple[int, ...], list[int]] | None
+) -> float:
+    """Log-probability of a continuation's token at a position, among all tokens or those allowed there."""
+    if allowed is None:
+        return float(log_softmax(logits_V)[ids[position]])
+    among = allowed[ids[:position]]
+    return float(log_softmax(logits_V[among])[among.index(ids[position])])
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ import numpy as np
 
 from mellow.answer.choose import ChoiceRule, score_options
 from mellow.answer.decode import Sampling, complete, read, steps
-from mellow.answer.engine import Cache, Engine, Heard
 from mellow.answer.views import HeardView, decide_views, merge_texts, pair, stamp
+from mellow.engine import Cache, Engine, Heard
 from mellow.errors import QuestionError
 from mellow.processor import Processor, Source
 from mellow.text.options import find_options
@@ -47,14 +47,16 @@ class Mellow:
         audio2: Source | None = None,
         choices: Sequence[str] = (),
         sampling: Sampling | None = None,
+        rule: ChoiceRule | None = None,
     ) -> Answer:
         """Answer one question about one clip, or two.
 
         audio, audio2: paths, bytes, file objects or Clips, of any length and any format libsndfile reads.
         choices: options to choose from; without them, options that stand in the question are found and chosen from.
+        rule: how options are scored, where the model's own rule is not wanted.
         Raises AudioError, QuestionError.
         """
-        return self.listen(audio, audio2).ask(question, choices=choices, sampling=sampling)
+        return self.listen(audio, audio2).ask(question, choices=choices, sampling=sampling, rule=rule)
 
     def listen(self, audio: Source, audio2: Source | None = None) -> Ear:
         """Hear one or two clips once, to ask many questions about them at the price of one."""
@@ -79,36 +81,71 @@ class Mellow:
                 raise QuestionError(
                     f"Question {number} must hold 'audio' and 'question', may hold 'audio2' and 'choices'."
                 )
+        options = [
+            tuple(option.strip() for option in item.get("choices") or ())
+            or (find_options(str(item["question"])) if find_choices else ())
+            for item in questions
+        ]
         answers: dict[int, Answer] = {}
-        open_ended = []
-        for number, item in enumerate(questions):
-            if item.get("choices") or (find_choices and find_options(str(item["question"]))):
-                answers[number] = self.ask(
-                    item["audio"], item["question"], audio2=item.get("audio2"), choices=item.get("choices") or ()
-                )
-            else:
-                open_ended.append(number)
-        for start in range(0, len(open_ended), BATCH):
-            batch = open_ended[start : start + BATCH]
-            answers |= dict(zip(batch, self._ask_batch([questions[n] for n in batch], sampling), strict=True))
+        for closed in (False, True):
+            numbers = [number for number in range(len(questions)) if bool(options[number]) == closed]
+            for start in range(0, len(numbers), BATCH):
+                batch = numbers[start : start + BATCH]
+                items, chosen = [questions[n] for n in batch], [options[n] for n in batch]
+                answers |= dict(zip(batch, self._ask_batch(items, chosen, sampling), strict=True))
         return [answers[number] for number in range(len(questions))]
 
-    def _ask_batch(self, items: Sequence[Mapping[str, Any]], sampling: Sampling | None) -> list[Answer]:
+    def _ask_batch(
+        self, items: Sequence[Mapping[str, Any]], options: Sequence[Sequence[str]], sampling: Sampling | None
+    ) -> list[Answer]:
+        """Answers to questions that all have options, or all have none."""
         began = time.perf_counter()
         known: dict[str | int, list[HeardView]] = {}
         heard = [self._hear(item["audio"], item.get("audio2"), known=known) for item in items]
-        prompts = [
-            np.concatenate([self._prefix(view.clips), self._question(item["question"], (), len(view.clips))])
+        questions = [
+            self._question(item["question"], item.get("choices") or (), len(views[0].clips))
             for item, views in zip(items, heard, strict=True)
+        ]
+        owners = [number for number, views in enumerate(heard) for _ in views]
+        prompts = [
+            np.concatenate([self._prefix(view.clips), questions[number]])
+            for number, views in enumerate(heard)
             for view in views
         ]
-        answers: list[Answer] = []
+        texts: list[Answer] = []
+        scores: list[np.ndarray] = []
         for start in range(0, len(prompts), BATCH):
-            logits_BV, cache = read(self.engine, prompts[start : start + BATCH])
-            answers += self._complete(logits_BV, cache, sampling)
-        seconds, waiting = (time.perf_counter() - began) / len(items), iter(answers)
-        merged = [merge_texts(views, list(islice(waiting, len(views)))) for views in heard]
+            part = read(self.engine, prompts[start : start + BATCH])
+            if not options[0]:
+                texts += self._complete(*part, sampling)
+                continue
+            mine = owners[start : start + BATCH]
+            scores += self._score([options[n] for n in mine], part, [questions[n] for n in mine], self.rule)
+        waiting_texts, waiting_scores = iter(texts), iter(scores)
+        merged = [
+            decide_views(views, options[number], list(islice(waiting_scores, len(views))), self.rule)
+            if options[number]
+            else merge_texts(views, list(islice(waiting_texts, len(views))))
+            for number, views in enumerate(heard)
+        ]
+        seconds = (time.perf_counter() - began) / len(items)
         return [replace(answer, seconds=seconds) for answer in merged]
+
+    def _score(
+        self,
+        options: Sequence[Sequence[str]],
+        heard: tuple[np.ndarray, Cache],
+        questions: Sequence[np.ndarray],
+        rule: ChoiceRule,
+    ) -> list[np.ndarray]:
+        """Scores of the options of each prompt that has been read; questions: embedded, for hearing nothing (L, D)."""
+        prompt = self.processor.prompt
+        deaf = None
+        if rule.prior_weight:
+            prefix = self.engine.embed(prompt.prefix(0), np.zeros((0, 0), np.float32))
+            deaf = read(self.engine, [np.concatenate([prefix, embeds_LD]) for embeds_LD in questions])
+        continuations = [prompt.options(texts) for texts in options]
+        return score_options(self.engine, continuations, heard=heard, deaf=deaf, rule=rule)
 
     def _hear(self, *sources: Source | None, known: dict[str | int, list[HeardView]] | None = None) -> list[HeardView]:
         """Hear one or two clips; those in `known` (by path, or by which object they are) were heard before."""
@@ -135,9 +172,6 @@ class Mellow:
     def _question(self, question: str, choices: Sequence[str], clips: int) -> np.ndarray:
         text = self.processor.question(question, choices, clips=clips)
         return self.engine.embed(self.processor.prompt.question(text), np.zeros((0, 0), np.float32))
-
-    def _options(self, question: str, choices: Sequence[str]) -> tuple[str, ...]:
-        return tuple(option.strip() for option in choices) or find_options(question)
 
     def _complete(self, logits_BV: np.ndarray, cache: Cache, sampling: Sampling | None) -> list[Answer]:
         """Free answers of a batch of prompts that have been read."""
@@ -176,13 +210,20 @@ class Ear:
         """The clips as they were heard (of long clips in the published layout, their first windows)."""
         return self.views[0].clips
 
-    def ask(self, question: str, *, choices: Sequence[str] = (), sampling: Sampling | None = None) -> Answer:
+    def ask(
+        self,
+        question: str,
+        *,
+        choices: Sequence[str] = (),
+        sampling: Sampling | None = None,
+        rule: ChoiceRule | None = None,
+    ) -> Answer:
         """Answer a question about the clips heard; see `Mellow.ask`."""
         began = time.perf_counter() - self._first()
-        options = self.model._options(question, choices)
+        options = tuple(option.strip() for option in choices) or find_options(question)
         embeds_LD = self.model._question(question, choices, len(self.clips))
         if options:
-            answer = self._choose(options, embeds_LD)
+            answer = self._choose(options, embeds_LD, rule or self.model.rule)
         else:
             batches = (self.model._complete(logits_BV, cache, sampling) for logits_BV, cache in self._read(embeds_LD))
             answer = merge_texts(self.views, [answer for batch in batches for answer in batch])
@@ -222,19 +263,11 @@ class Ear:
             cache = self.cache if self.cache is not None else read(self.model.engine, prefixes)[1]
             yield read(self.model.engine, [embeds_LD] * len(prefixes), cache)
 
-    def _choose(self, options: Sequence[str], embeds_LD: np.ndarray) -> Answer:
-        prompt, engine, rule = self.model.processor.prompt, self.model.engine, self.model.rule
-        continuations = prompt.options(options)
-        deaf = None
-        if rule.prior_weight:
-            deaf_prefix = engine.embed(prompt.prefix(0), np.zeros((0, 0), np.float32))
-            deaf_logits_BV, deaf_cache = read(engine, [np.concatenate([deaf_prefix, embeds_LD])])
-            deaf = (deaf_logits_BV[0], deaf_cache)
-        scores = [
-            score_options(engine, continuations, heard=(logits_V, engine.take(cache, [row])), deaf=deaf, rule=rule)
-            for logits_BV, cache in self._read(embeds_LD)
-            for row, logits_V in enumerate(logits_BV)
-        ]
+    def _choose(self, options: Sequence[str], embeds_LD: np.ndarray, rule: ChoiceRule) -> Answer:
+        scores: list[np.ndarray] = []
+        for part in self._read(embeds_LD):
+            rows = len(part[0])
+            scores += self.model._score([options] * rows, part, [embeds_LD] * rows, rule)
         return decide_views(self.views, options, scores, rule)
 
     def _first(self) -> float:

@@ -2,60 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from mellow.answer.choose import ChoiceRule
 from mellow.answer.facade import Mellow
-from mellow.answer.torch_engine import TorchEngine
-from mellow.errors import ModelError
-from mellow.model.build import encoder_sizes
-from mellow.model.convert import HUB, cached
-from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.model.one_part import load_one_part, read_config
-from mellow.model.precision import choose_device, place
-from mellow.model.two_part import BUNDLED, load_two_part
+from mellow.answer.graphs import DEFAULT_PRECISION, check_parts, entry_name, open_exported, open_prepared
+from mellow.engine import Engine
+from mellow.errors import ModelError, QuestionError
 from mellow.processor import ClipPolicy, Processor
+from mellow.runtime.engine import OnnxEngine
+from mellow.runtime.write import PRECISIONS
+from mellow.stored.names import CHECKPOINTS, HUB, NAMED
+from mellow.stored.settings import check_settings, read_settings
+from mellow.stored.shapes import has_shapes
 from mellow.text.tokenizer import Tokenizer
 
-__all__ = ["NAMED", "load", "processor_of"]
+__all__ = ["ENGINES", "load", "model_directory", "processor_of"]
 
-NAMED = {"mini": BUNDLED}
+ENGINES = ("auto", "onnx", "torch")
+TORCH_ONLY = ("float32", "bfloat16")
 
 
 def load(
     name: str | Path = "mini",
     *,
+    engine: str = "auto",
     device: str = "auto",
-    dtype: str = "float32",
+    dtype: str = "auto",
+    threads: int | None = None,
     policy: ClipPolicy | None = None,
 ) -> Mellow:
     """Load a model.
 
     name: `mini` (bundled, works offline); `v0` or `v0_s` (published, fetched from the hub and converted once); the path
-        of such a checkpoint (`.ckpt`); or a directory that `mellow train` or `mellow convert` has written.
-    device: `auto` (CUDA, MPS or CPU, the first there is) or one of these; dtype: of the language model, `float32`,
-        `bfloat16` or (on the CPU) `int8` weights.
+        of such a checkpoint (`.ckpt`); or a directory that `mellow train`, `convert` or `export` has written.
+    engine: `onnx` (ONNX Runtime on the CPU, needs no torch), `torch`, or `auto`: `onnx` for graphs and two-part models,
+        unless device or dtype ask for torch.
+    device: `auto`, `cpu`, or, with torch, `cuda` or `mps`.
+    dtype: precision of the weights, or `auto`. `onnx`: `int8` (auto), `int4`, `fp16`, `fp32`, or what graphs were
+        exported in; `torch`: `float32` (auto), `bfloat16`, or `int8` on the CPU.
+    threads: of each ONNX Runtime session; all cores, at most 8, where it is not given.
     policy: for clips that are not 10 s long, where the layout's own is not wanted.
-    Raises ModelError for an unknown name, a directory with a missing or damaged part, or an impossible device or
-    precision.
+    Raises ModelError for an unknown name, a directory with a missing or damaged part, an impossible device or
+    precision, or where torch is needed and not installed.
     """
-    chosen = choose_device(device, dtype=dtype)
+    for what, asked, known in (
+        ("engine", engine, ENGINES),
+        ("precision", dtype, ("auto", *PRECISIONS, *TORCH_ONLY)),
+    ):
+        if asked not in known:
+            raise ModelError(f"There is no {what} {asked!r}; use {', '.join(known)}.")
+    if threads is not None and threads < 1:
+        raise ModelError(f"There cannot be {threads} threads; give at least 1, or none to use all cores.")
     directory = model_directory(str(name))
-    config = read_config(directory)
-    model = load_two_part(directory, verify=True) if config.base else load_one_part(directory)
-    try:
-        rule = ChoiceRule(**config.choice)
-    except TypeError as error:
-        raise ModelError(f"{directory / 'config.json'} has an impossible rule for choices ({error}).") from None
-    place(model, chosen, dtype=dtype)
-    processor = processor_of(model, Tokenizer.from_file(directory / "tokenizer.json"), policy=policy)
-    return Mellow(TorchEngine(model), processor, rule, str(name))
+    settings = read_settings(directory)
+    check_settings(settings)
+    reason = "the engine torch" if engine == "torch" else needs_torch(settings, directory, device=device, dtype=dtype)
+    if reason and engine == "onnx":
+        raise ModelError(f"{reason[:1].upper()}{reason[1:]} needs torch, not the engine onnx; leave the engine out.")
+    rule = choice_rule(settings, directory)
+    loaded: Engine
+    if reason:
+        tokenizer = Tokenizer.from_file(directory / "tokenizer.json")
+        loaded = open_torch(reason, directory, settings, device=device, dtype=dtype, threads=threads)
+    else:
+        tokenizer, loaded = open_onnx(directory, settings, dtype=dtype, threads=threads)
+    return Mellow(loaded, processor_of(settings, tokenizer, policy=policy), rule, str(name))
 
 
 def model_directory(name: str) -> Path:
     """The directory behind a model's name; hub models and checkpoints are converted into the cache first."""
-    if name in HUB or name.endswith((".ckpt", ".pt", ".pth")):
-        return cached(name)
+    if name in HUB or name.endswith(CHECKPOINTS):
+        directory: Path = with_torch(f"the published model {name!r}").convert_once(name)
+        return directory
     directory = NAMED.get(name, Path(name))
     if not directory.is_dir():
         known = ", ".join([*NAMED, *HUB])
@@ -63,10 +85,74 @@ def model_directory(name: str) -> Path:
     return directory
 
 
-def processor_of(
-    model: MellowForConditionalGeneration, tokenizer: Tokenizer, *, policy: ClipPolicy | None = None
-) -> Processor:
-    """The processor that fits a model."""
-    config = model.config
-    sizes = encoder_sizes(config)
-    return Processor.of(tokenizer, encoder=config.encoder, layout=config.layout, mel_bins=sizes.mel_bins, policy=policy)
+def needs_torch(settings: Mapping[str, Any], directory: Path, *, device: str, dtype: str) -> str:
+    """What of all this ONNX Runtime cannot do, as the beginning of a sentence; empty: nothing."""
+    if device not in ("auto", "cpu"):
+        return f"the device {device!r}"
+    if dtype in TORCH_ONLY:
+        return f"the precision {dtype}"
+    if "graphs" in settings or (settings.get("base") and has_shapes(settings)):
+        return ""
+    return f"the model {directory}, which is neither exported graphs nor CED on a Llama in two parts,"
+
+
+def open_onnx(
+    directory: Path, settings: Mapping[str, Any], *, dtype: str, threads: int | None
+) -> tuple[Tokenizer, OnnxEngine]:
+    """Tokenizer and engine of a directory of graphs, or of a two-part model, which is prepared once."""
+    precision = DEFAULT_PRECISION if dtype == "auto" else dtype
+    opening: Future[OnnxEngine | None]
+    with ThreadPoolExecutor(1) as pool:  # ONNX Runtime leaves Python free meanwhile, reading a tokenizer does not
+        if "graphs" in settings:
+            opening = pool.submit(open_exported, directory, settings, dtype=dtype, threads=threads)
+        else:
+            check_parts(directory, settings)
+            entry = entry_name(directory, precision=precision)
+            opening = pool.submit(open_prepared, entry, threads=threads)
+        tokenizer = Tokenizer.from_file(directory / "tokenizer.json")
+        opened = opening.result()
+    if opened is None:
+        from mellow.answer.merging import merge  # slow to import, and needed once
+
+        opened = merge(directory, settings, entry=entry, precision=precision, threads=threads)
+    return tokenizer, opened
+
+
+def open_torch(
+    reason: str, directory: Path, settings: Mapping[str, Any], *, device: str, dtype: str, threads: int | None
+) -> Engine:
+    if threads is not None:
+        raise ModelError("Threads can be chosen for the engine onnx only; set OMP_NUM_THREADS for torch.")
+    if "graphs" in settings:
+        raise ModelError(f"{directory} holds graphs for the engine onnx; name the model that they were made from.")
+    dtype = "float32" if dtype == "auto" else dtype
+    engine: Engine = with_torch(reason).open_with_torch(directory, device=device, dtype=dtype)
+    return engine
+
+
+def with_torch(reason: str) -> Any:
+    """The module that loads with torch; ModelError, beginning with the reason, where torch is not installed."""
+    try:
+        from mellow.answer import torch_model
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == "mellow":
+            raise
+        raise ModelError(
+            f"{reason[:1].upper()}{reason[1:]} needs torch: pip install 'mellow-audio[train]' "
+            f"(the package {error.name} is missing)."
+        ) from None
+    return torch_model
+
+
+def processor_of(settings: Mapping[str, Any], tokenizer: Tokenizer, *, policy: ClipPolicy | None = None) -> Processor:
+    """The processor that fits a model's config."""
+    mel_bins = int((settings.get("encoder_config") or {}).get("mel_bins", 64))
+    kinds = {name: settings[name] for name in ("encoder", "layout") if name in settings}
+    return Processor.of(tokenizer, **kinds, mel_bins=mel_bins, policy=policy)
+
+
+def choice_rule(settings: Mapping[str, Any], directory: Path) -> ChoiceRule:
+    try:
+        return ChoiceRule(**(settings.get("choice") or {}))
+    except (TypeError, QuestionError) as error:
+        raise ModelError(f"{directory / 'config.json'} has an impossible rule for choices ({error}).") from None

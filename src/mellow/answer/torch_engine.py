@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from mellow.answer.engine import Cache, Heard
+from mellow.engine import Cache, Heard
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.model.reader import reader_of
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mellow.answer.choose import ChoiceRule, decide
-from mellow.answer.engine import Heard
+from mellow.engine import Heard
 from mellow.types import Answer, WindowAnswer
 
 __all__ = ["HeardView", "decide_views", "merge_texts", "pair", "stamp"]

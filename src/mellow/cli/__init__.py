@@ -1,4 +1,4 @@
-"""The command line: `mellow ask`, `base`, `convert`, `data`, `train`. One file per command.
+"""The command line: `mellow ask`, `base`, `cache`, `convert`, `data`, `export`, `train`. One file per command.
 
 Commands import what they need when they run, so that `mellow --help` and a wrong argument answer at once.
 """
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import mellow
-from mellow.cli import ask, base, convert, data, train
+from mellow.cli import ask, base, cache, convert, data, export, train
 from mellow.cli.console import Guarded
 
 __all__ = ["app", "main"]
@@ -27,8 +27,10 @@ app = typer.Typer(
 )
 app.command("ask")(ask.ask)
 app.add_typer(base.app, name="base")
+app.add_typer(cache.app, name="cache")
 app.command("convert")(convert.convert)
 app.add_typer(data.app, name="data")
+app.command("export")(export.export)
 app.command("train")(train.train)
 
 

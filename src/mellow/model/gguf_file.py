@@ -11,9 +11,10 @@ import gguf
 import numpy as np
 
 from mellow.errors import ModelError
-from mellow.model.base import EMBEDDING, check_total, llama_names, open_gguf
+from mellow.stored.gguf import KINDS as READABLE
+from mellow.stored.llama import EMBEDDING, check_total, llama_names
 
-__all__ = ["requantise_embedding", "write_llama_gguf"]
+__all__ = ["open_gguf", "requantise_embedding", "write_llama_gguf"]
 
 BLOCK = 32  # numbers that share a scale in Q4_1 and Q5_1
 KINDS = {name: getattr(gguf.GGMLQuantizationType, name) for name in ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "F16")}
@@ -23,6 +24,7 @@ def requantise_embedding(source: str | Path, target: str | Path, *, kind: str) -
     """Write `source` to `target` with the token embedding in `kind`; all other tensors and fields as they are.
 
     kind: one of Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, F16 (rows are 576 wide, so the 256-wide K-quants do not fit).
+    Tensors in kinds that `mellow.stored.gguf` does not read become Q8_0.
     The target appears whole or not at all.
     """
     if kind not in KINDS:
@@ -40,13 +42,23 @@ def requantise_embedding(source: str | Path, target: str | Path, *, kind: str) -
             writer.add_key_value(name, field.contents(), kinds[0])
     for tensor in reader.tensors:
         data, tensor_kind = tensor.data, tensor.tensor_type
-        if tensor.name == EMBEDDING:
-            tensor_kind = KINDS[kind]
+        if tensor.name == EMBEDDING or int(tensor_kind) not in READABLE:
+            tensor_kind = KINDS[kind if tensor.name == EMBEDDING else "Q8_0"]
             data = gguf.quants.quantize(
                 gguf.quants.dequantize(data, tensor.tensor_type).astype(np.float32), tensor_kind
             )
         writer.add_tensor(tensor.name, data, raw_dtype=tensor_kind)
     _finish(writer, partial, target)
+
+
+def open_gguf(path: str | Path) -> gguf.GGUFReader:
+    """Open a GGUF file with all it holds, words too (seconds); ModelError where it is missing or damaged."""
+    if not Path(path).is_file():
+        raise ModelError(f"The language model {path} is missing; check the path or fetch it again.")
+    try:
+        return gguf.GGUFReader(str(path))
+    except Exception as error:
+        raise ModelError(f"The language model {path} is not a readable GGUF file ({type(error).__name__}).") from None
 
 
 def write_llama_gguf(target: str | Path, *, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:

@@ -7,7 +7,6 @@ MODEL_DIR/tokenizer.json      not for an encoder
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,9 +21,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mellow.errors import ModelError
-from mellow.model.base import check_total
 from mellow.model.configuration import MellowConfig
 from mellow.model.modeling import MellowForConditionalGeneration
+from mellow.stored.base import sha256
+from mellow.stored.llama import check_total
+from mellow.stored.settings import read_settings
 
 __all__ = [
     "WEIGHTS",
@@ -39,7 +40,6 @@ __all__ = [
 
 WEIGHTS = "model.safetensors"
 COUNTER = "num_batches_tracked"  # of batch norms: used by no one, may be absent
-HASHED_AT_ONCE = 1 << 20
 
 
 def save_one_part(
@@ -84,7 +84,7 @@ def save_encoder(
 def load_encoder(directory: str | Path) -> tuple[str, dict[str, Any], dict[str, torch.Tensor]]:
     """Kind, sizes and tensors of an encoder directory; ModelError names the part that is missing or damaged."""
     directory = Path(directory)
-    settings = _read_json(directory)
+    settings = read_settings(directory)
     try:
         kind, sizes, weights = str(settings["encoder"]), dict(settings["encoder_config"]), dict(settings["weights"])
     except (KeyError, TypeError, ValueError):
@@ -125,7 +125,7 @@ def assemble(config: MellowConfig, state: dict[str, torch.Tensor], *, what: str)
 
 def read_config(directory: Path) -> MellowConfig:
     """The config of a model directory; ModelError where it is missing or damaged."""
-    settings = _read_json(directory)
+    settings = read_settings(directory)
     try:
         return MellowConfig(**settings)
     except (ValueError, TypeError) as error:
@@ -139,7 +139,7 @@ def check_weights(directory: Path, weights: Mapping[str, Any], *, verify: bool =
         raise ModelError(f"The model {directory} lacks its weights, {WEIGHTS}.")
     sound = path.stat().st_size == weights.get("bytes", path.stat().st_size)
     if sound and verify and "sha256" in weights:
-        sound = _sha256(path) == weights["sha256"]
+        sound = sha256(path) == weights["sha256"]
     if not sound:
         raise ModelError(f"{path} is damaged: it is not what was written; convert or fetch the model again.")
     return path
@@ -178,7 +178,7 @@ def _write_weights(folder: Path, state: Mapping[str, torch.Tensor]) -> dict[str,
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, str(path), metadata={"format": "pt"})
     with path.open("rb") as file:
         os.fsync(file.fileno())
-    return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -186,14 +186,6 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(HASHED_AT_ONCE):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 @contextmanager

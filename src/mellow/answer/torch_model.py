@@ -1,0 +1,28 @@
+"""Loading with torch: two-part and one-part directories, the hub's models and published checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mellow.answer.torch_engine import TorchEngine
+from mellow.model.convert import cached
+from mellow.model.one_part import load_one_part, read_config
+from mellow.model.precision import choose_device, place
+from mellow.model.two_part import load_two_part
+
+__all__ = ["convert_once", "open_with_torch"]
+
+
+def open_with_torch(directory: Path, *, device: str, dtype: str) -> TorchEngine:
+    """The engine of a model directory, on a device (`auto`: CUDA, MPS or CPU) and in one of torch's precisions.
+
+    Raises ModelError naming the part that is missing, damaged or unfit, or an impossible device or precision.
+    """
+    chosen = choose_device(device, dtype=dtype)
+    model = load_two_part(directory, verify=True) if read_config(directory).base else load_one_part(directory)
+    return TorchEngine(place(model, chosen, dtype=dtype))
+
+
+def convert_once(name: str) -> Path:
+    """The directory of a hub model or a published checkpoint, converted into the cache."""
+    return cached(name)

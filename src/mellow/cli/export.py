@@ -1,0 +1,97 @@
+"""`mellow export`: a model as ONNX graphs that answer without torch, and the proof that they answer as it does."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import mellow
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mellow.export.verify import Comparison
+
+__all__ = ["export"]
+
+BROKEN = 1  # exit code
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+
+
+class PrecisionName(str, Enum):
+    """Precisions of the weights."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+    INT4 = "int4"
+
+
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="mini, v0, v0_s, a v0.ckpt, or a model's directory.")],
+    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The directory to make.")],
+    precision: Annotated[
+        PrecisionName,
+        typer.Option(metavar="fp32|fp16|int8|int4", help="Of the weights; encoder and sensitive parts stay finer."),
+    ] = PrecisionName.INT8,
+    clips: Annotated[
+        Path | None,
+        typer.Option(help="A folder of recordings to compare by.", show_default="the examples of a checkout"),
+    ] = None,
+) -> None:
+    """Write a model as ONNX graphs, then compare them with it: logits, answers and choices.
+
+    Ends with code 1 where the graphs are further from the model than their precision allows.
+
+    For example: mellow export mini graphs --precision int8
+    """
+    from rich.console import Console
+
+    from mellow.answer.load import load as load_model
+    from mellow.answer.load import model_directory
+    from mellow.export import verify
+    from mellow.export.export import export as write
+
+    recordings = _recordings(clips)
+    loaded = load_model(model, engine="torch", device="cpu")
+    tokenizer = model_directory(model) / "tokenizer.json"
+    write(loaded.engine.model, out_dir, tokenizer=tokenizer, precision=precision.value)  # type: ignore[attr-defined]
+    found = verify.compare(loaded, out_dir, recordings)
+    Console().print(_table(out_dir, precision.value, found))
+    broken = found.breaks(verify.BOUNDS[precision.value])
+    if broken:
+        typer.echo(f"Error: The graphs in {out_dir} are not what they have to be: {'; '.join(broken)}.", err=True)
+        raise typer.Exit(BROKEN)
+    typer.echo(f"The graphs lie in {out_dir}.")
+
+
+def _recordings(folder: Path | None) -> list[Path]:
+    """The recordings of a folder, or the examples that lie beside the package in a checkout."""
+    from mellow.errors import ModelError
+
+    place = folder or Path(mellow.__file__).resolve().parents[2] / "examples"
+    found = sorted(path for path in place.glob("*") if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise ModelError(f"There are no recordings in {place} to compare the graphs by; give a folder with --clips.")
+    return found
+
+
+def _table(out_dir: Path, precision: str, found: Comparison) -> Table:
+    from rich.table import Table
+
+    from mellow.export import verify
+
+    bound = verify.BOUNDS[precision]
+    memory = verify.peak_megabytes(out_dir)
+    table = Table(title=f"{out_dir}, {precision}, against the torch engine in float32", title_justify="left")
+    for name in ("", "found", "bound"):
+        table.add_column(name, justify="left" if not name else "right")
+    table.add_row("largest logit error", f"{found.logit_error:.2g}", f"{bound.logits:g}")
+    table.add_row(f"equal greedy tokens, of {found.tokens}", f"{found.equal_tokens:.1%}", f"{bound.tokens:.1%}")
+    table.add_row(f"equal choices, of {found.choices}", f"{found.equal_choices:.1%}", f"{bound.choices:.1%}")
+    table.add_row("size", f"{verify.size_megabytes(out_dir):.0f} MB", "")
+    table.add_row("peak memory", "-" if memory is None else f"{memory:.0f} MB", "")
+    return table

@@ -1,0 +1,1 @@
+"""From a loaded model to ONNX graphs, and the proof that they answer as it does."""

@@ -1,0 +1,142 @@
+"""The proof of an export: the same clips and questions through the torch engine and through the graphs.
+
+Each engine hears the clips itself. Tokens are compared along the torch engine's greedy answers: both read the same
+words, so that one early difference does not count as many.
+
+Shapes: L tokens of an answer, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mellow.answer.decode import Sampling, read, steps
+from mellow.answer.facade import Mellow
+from mellow.errors import ModelError
+from mellow.runtime.engine import OnnxEngine
+from mellow.types import Clip
+
+__all__ = ["BOUNDS", "Bound", "Comparison", "compare", "peak_megabytes", "size_megabytes"]
+
+QUESTIONS = (
+    "What do you hear?",
+    "Describe the sounds in one sentence.",
+    "How many different sounds are there, and which comes first?",
+)
+CHOICES = (
+    ("What is it?", ("a dog barks", "rain falls", "a siren wails", "someone knocks", "a bird sings", "a bell rings")),
+    ("Is there an animal?", ("yes", "no")),
+    ("Where was this recorded?", ("indoors", "outdoors", "in a vehicle")),
+)
+TOKENS = 24  # of each answer that are compared
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What an export may change: the largest logit error, the least shares of equal greedy tokens and equal choices."""
+
+    logits: float
+    tokens: float
+    choices: float
+
+
+# Twice what the bundled model, the published sizes and tiny random models show (docs/log.md).
+BOUNDS = {
+    "fp32": Bound(0.01, 0.999, 0.999),
+    "fp16": Bound(0.5, 0.97, 0.95),
+    "int8": Bound(4.0, 0.9, 0.9),
+    "int4": Bound(20.0, 0.6, 0.6),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far the graphs are from the torch engine, over all clips and questions."""
+
+    logit_error: float
+    equal_tokens: float
+    equal_choices: float
+    tokens: int
+    choices: int
+
+    def breaks(self, bound: Bound) -> list[str]:
+        """What is outside a bound, in words."""
+        broken = []
+        if not self.logit_error <= bound.logits:
+            broken.append(f"the largest logit error is {self.logit_error:.3g} and may be {bound.logits:g}")
+        if self.equal_tokens < bound.tokens:
+            broken.append(f"{self.equal_tokens:.1%} of the tokens are equal and {bound.tokens:.1%} have to be")
+        if self.equal_choices < bound.choices:
+            broken.append(f"{self.equal_choices:.1%} of the choices are equal and {bound.choices:.1%} have to be")
+        return broken
+
+
+def compare(model: Mellow, graphs: str | Path, clips: Sequence[str | Path | Clip]) -> Comparison:
+    """Ask a model on the torch engine and its graphs the same about each clip, and about pairs of them.
+
+    Raises AudioError for clips that cannot be heard, ModelError without clips or for graphs that are damaged.
+    """
+    if not clips:
+        raise ModelError("There are no clips to compare the graphs by; give some with --clips.")
+    other = replace(model, engine=OnnxEngine.load(graphs, verify=True))
+    errors: list[float] = []
+    tokens: list[bool] = []
+    choices: list[bool] = []
+    for group in [*((clip,) for clip in clips), *zip(clips[::2], clips[1::2], strict=False)]:
+        ears = model.listen(*group), other.listen(*group)
+        for question in QUESTIONS:
+            path = _greedy(model, ears[0].prefixes[0], question, len(group))
+            exact_LV, found_LV = (_logits(ear.model, ear.prefixes[0], question, len(group), path) for ear in ears)
+            errors.append(float(np.abs(exact_LV - found_LV).max()))
+            tokens += (exact_LV.argmax(1) == found_LV.argmax(1)).tolist()
+        for question, options in CHOICES:
+            exact, found = (ear.ask(question, choices=options).probabilities for ear in ears)
+            choices.append(int(np.argmax(exact)) == int(np.argmax(found)))
+    return Comparison(max(errors), float(np.mean(tokens)), float(np.mean(choices)), len(tokens), len(choices))
+
+
+def size_megabytes(directory: str | Path) -> float:
+    """Of all files in a directory, in MB."""
+    return sum(path.stat().st_size for path in Path(directory).iterdir()) / 1e6
+
+
+def peak_megabytes(graphs: str | Path) -> float | None:
+    """Most memory, in MB, of a process of its own that opens the graphs and reads 100 rows; None where none tells."""
+    code = (
+        "import sys, numpy as np; from mellow.runtime.engine import OnnxEngine; e = OnnxEngine.load(sys.argv[1]);"
+        "x = np.zeros((1, 100, e.sizes['width']), np.float32); e.encode([np.zeros((1001, 64), np.float32)]);"
+        "e.forward(x, np.ones((1, 100), np.int64), None);"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(graphs)], capture_output=True, text=True, check=False)
+    return int(done.stdout) * 1024 / 1e6 if done.returncode == 0 else None
+
+
+def _greedy(model: Mellow, prefix_LD: np.ndarray, question: str, clips: int) -> list[int]:
+    """The token ids of a greedy answer, its end mark with them."""
+    logits_BV, cache = read(model.engine, [np.concatenate([prefix_LD, _asked(model, question, clips)])])
+    how = {"stop_ids": model.processor.prompt.stop_ids, "sampling": Sampling(max_new_tokens=TOKENS)}
+    return [made[0] for made in steps(model.engine, logits_BV, cache, **how)]  # type: ignore[arg-type]
+
+
+def _logits(model: Mellow, prefix_LD: np.ndarray, question: str, clips: int, path: Sequence[int]) -> np.ndarray:
+    """Logits (L, V) from which each token of an answer is chosen, behind those before it."""
+    prompt_LD = np.concatenate([prefix_LD, _asked(model, question, clips)])
+    logits_BV, cache = read(model.engine, [prompt_LD])
+    if len(path) == 1:
+        return logits_BV
+    follow_LD = model.engine.embed(path[:-1], np.zeros((0, 0), np.float32))
+    mask_BL = np.ones((1, len(follow_LD)), np.int64)
+    logits_BLV, _ = model.engine.forward(follow_LD[None], mask_BL, cache, every=True)
+    return np.concatenate([logits_BV, logits_BLV[0]])
+
+
+def _asked(model: Mellow, question: str, clips: int) -> np.ndarray:
+    text = model.processor.question(question, clips=clips)
+    return model.engine.embed(model.processor.prompt.question(text), np.zeros((0, 0), np.float32))

@@ -1,0 +1,234 @@
+"""The engine on ONNX Runtime: no torch, an answer within a second of starting.
+
+Shapes: B batch, L new positions, S new positions without padding, K audio rows, T encoder steps, D width, V vocabulary,
+E width of a head, P positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from mellow.engine import Cache, Heard
+from mellow.errors import ModelError
+from mellow.runtime.directory import GraphDirectory
+from mellow.runtime.embedding import EmbeddingTable
+from mellow.runtime.graph import State, WeightMemory
+from mellow.runtime.language import EMBEDDING, language_sizes
+from mellow.runtime.past import ROOM, Past, Store
+from mellow.runtime.session import available_threads, open_session
+from mellow.runtime.write import decoder_graph, encoder_graph
+from mellow.text.heard import HeardWords
+from mellow.text.prompt import ROW
+
+__all__ = ["OnnxEngine"]
+
+POSITIONS = 2048  # rotary tables of these many at first; they grow
+
+
+class OnnxEngine:
+    """Answers with the graphs of a model. Make one with `load` (a graph directory) or `of` (in memory).
+
+    config: the model's, as in config.json; encoder, decoder: sessions; embedding: the input embedding.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        encoder: onnxruntime.InferenceSession,
+        decoder: onnxruntime.InferenceSession,
+        embedding: EmbeddingTable,
+    ) -> None:
+        self.config = config
+        self.encoder, self.decoder, self.embedding = encoder, decoder, embedding
+        self.sizes = language_sizes(config["text_config"])
+        self.heard = HeardWords.from_dict(config["heard"]) if config.get("heard") else None
+        self.hears = [output.name for output in encoder.get_outputs()]
+        self.turns = _rotation(POSITIONS, self.sizes["head_width"], self.sizes["theta"])
+
+    @classmethod
+    def load(cls, directory: str | Path, *, threads: int | None = None, verify: bool = False) -> OnnxEngine:
+        """Open a graph directory.
+
+        threads: of each session (the cores there are, at most 8); verify: also check the sha256 of all files (0.2 s).
+        Raises ModelError naming the part that is missing, damaged or unfit.
+        """
+        files = GraphDirectory.open(directory, verify=verify)
+        threads = threads or available_threads()
+        encoder, decoder = (
+            open_session(str(files.path / f"{n}.onnx"), threads=threads) for n in ("encoder", "decoder")
+        )
+        return cls(files.config, encoder, decoder, EmbeddingTable(files.embedding(), decoder_width(files.config)))
+
+    @classmethod
+    def of(
+        cls, config: Mapping[str, Any], state: State, *, precision: str = "int8", threads: int | None = None
+    ) -> OnnxEngine:
+        """Make the graphs of a model in memory; see `write.write_graphs`."""
+        threads = threads or available_threads()
+        kept = WeightMemory(), WeightMemory()
+        made = [
+            make(config, state, weights, precision=precision)
+            for make, weights in zip((encoder_graph, decoder_graph), kept, strict=True)
+        ]
+        encoder, decoder = (
+            open_session(content, threads=threads, arrays=weights.arrays)
+            for content, weights in zip(made, kept, strict=True)
+        )
+        everything = {**kept[1].arrays, **kept[1].others}
+        table = {name: array for name, array in everything.items() if name.startswith(EMBEDDING)}
+        return cls(config, encoder, decoder, EmbeddingTable(table, decoder_width(config)))
+
+    # --- hearing ------------------------------------------------------------------------------------------------------
+
+    def encode(self, windows: Sequence[np.ndarray]) -> Heard:
+        """Hear one clip: its log-mel windows (F, M), in order.
+
+        Raises ModelError for several windows whose rows are no sum of those of each: in the published layout, and where
+        `frames_per_row` does not divide the steps of a window.
+        """
+        heard = [dict(zip(self.hears, self._hear(mel_FM), strict=True)) for mel_FM in windows]
+        steps = [len(window["step_scores"][0]) for window in heard[:-1]]
+        pool = int(self.config.get("frames_per_row", 2))
+        if steps and (self.config.get("layout") == "published" or any(step % pool for step in steps)):
+            raise ModelError(
+                "The graphs of this model hear one window at a time, and rows of several are not the sum of theirs; "
+                "use the torch engine for longer clips."
+            )
+        joined = {name: np.concatenate([w[name][0] for w in heard]) for name in self.hears if name != "clip_scores"}
+        clip_scores_C = np.max([window["clip_scores"][0] for window in heard], 0)
+        scores = [clip_scores_C, joined["step_scores"], *([joined["event_scores"]] if "event_scores" in joined else [])]
+        words = self.heard.ids(*scores) if self.heard is not None else []
+        return Heard(joined["rows"], words, clip_scores_C)
+
+    def _hear(self, mel_FM: np.ndarray) -> list[np.ndarray]:
+        try:
+            return list(self.encoder.run(self.hears, {"mel": np.ascontiguousarray(mel_FM[None], np.float32)}))
+        except onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException as error:
+            raise ModelError(f"The encoder cannot hear a window of {len(mel_FM)} frames ({_first(error)}).") from None
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def embed(self, ids: Sequence[int], rows_ND: np.ndarray) -> np.ndarray:
+        """Input embeddings (L, D) of expanded ids, with the audio rows in place of ROW."""
+        ids_L = np.asarray(ids, np.int64)
+        embeds_LD = self.embedding[np.maximum(ids_L, 0)]
+        if len(rows_ND):
+            embeds_LD[ids_L == ROW] = rows_ND
+        return embeds_LD
+
+    def forward(
+        self, embeds_BLD: np.ndarray, mask_BL: np.ndarray, cache: Cache | None, *, every: bool = False
+    ) -> tuple[np.ndarray, Cache]:
+        """Read on; see `mellow.engine.Engine`. Logits at padding are those of what stands before it, or 0."""
+        batch, length = mask_BL.shape
+        whole_BT = mask_BL if cache is None else np.concatenate([cache.mask_BL, mask_BL], 1)
+        counts_BL = mask_BL.cumsum(1)
+        embeds_BSD = embeds_BLD if mask_BL.all() else _without_padding(embeds_BLD, mask_BL)
+        wanted = [(b, s) for b in range(batch) for s in range(counts_BL[b, -1]) if every or s == counts_BL[b, -1] - 1]
+        past = self._room(cache.state if cache is not None else None, embeds_BSD, counts_BL[:, -1])
+        found_RV = self._read(past, np.ascontiguousarray(embeds_BSD, np.float32), wanted)
+        after = Past(past.store, past.lengths_B + counts_BL[:, -1])
+        if not every:
+            logits_BV = np.zeros((batch, found_RV.shape[1]), np.float32)
+            logits_BV[[b for b, _ in wanted]] = found_RV
+            return logits_BV, Cache(whole_BT, after)
+        logits_BLV = np.zeros((batch, length, found_RV.shape[1]), np.float32)
+        logits_BLV[mask_BL.astype(bool)] = found_RV
+        return logits_BLV, Cache(whole_BT, after)
+
+    def take(self, cache: Cache, rows: Sequence[int]) -> Cache:
+        """A cache of the given rows."""
+        if list(rows) == list(range(cache.batch)):
+            return cache
+        return Cache(cache.mask_BL[list(rows)], cache.state.copy(rows))
+
+    def _room(self, past: Past | None, embeds_BSD: np.ndarray, counts_B: np.ndarray) -> Past:
+        """The past in a store that has room for what is read now, and which no other past takes."""
+        batch, new, _ = embeds_BSD.shape
+        if past is None:
+            lengths_B = np.zeros(batch, np.int64)
+            shape = (self.sizes["layers"], batch, self.sizes["key_heads"], self.sizes["head_width"])
+            past = Past(Store(shape, lengths_B, new + ROOM), lengths_B)
+        if not past.store.claim(past.lengths_B, new, past.lengths_B + counts_B):
+            past = past.copy(range(batch), new + ROOM)
+            past.store.filled_B = past.lengths_B + counts_B
+        most = int(past.lengths_B.max(initial=0)) + new
+        if most > len(self.turns[0]):
+            self.turns = _rotation(2 * most, self.sizes["head_width"], self.sizes["theta"])
+        return past
+
+    def _read(self, past: Past, embeds_BSD: np.ndarray, wanted: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Logits (R, V) of the wanted positions (row, place among the new ones), in their order."""
+        batch, new, _ = embeds_BSD.shape
+        found: dict[tuple[int, int], np.ndarray] = {}
+        for rows, places in _passes(batch, new, any_past=bool(past.lengths_B.any())):
+            here = [(b, s) for b, s in wanted if b in rows and s in places]
+            flat_R = [(b - rows.start) * len(places) + s - places.start for b, s in here] or [0]
+            part_BSD = embeds_BSD[rows.start : rows.stop, places.start : places.stop]
+            logits_RV = self._run(past, rows, places.start, part_BSD, np.array(flat_R, np.int64))
+            if len(here) == len(wanted):
+                return logits_RV
+            found |= dict(zip(here, logits_RV, strict=False))
+        return np.stack([found[place] for place in wanted])
+
+    def _run(self, past: Past, rows: range, start: int, embeds_BSD: np.ndarray, rows_R: np.ndarray) -> np.ndarray:
+        """One pass of the decoder over some rows, from the new position `start` on."""
+        store = past.store
+        binding = store.binding(self.decoder, rows)
+        last_B = (past.lengths_B[rows.start : rows.stop] + start + embeds_BSD.shape[1] - 1).astype(np.int32)
+        inputs = {
+            "embeds": np.ascontiguousarray(embeds_BSD),
+            "last_positions": last_B,
+            "length": np.array(last_B.max() + 1, np.int32),
+            "rows": rows_R,
+            "cosines": self.turns[0],
+            "sines": self.turns[1],
+        }
+        for name, array in inputs.items():
+            binding.bind_cpu_input(name, array)
+        binding.bind_output("logits")
+        self.decoder.run_with_iobinding(binding)
+        logits_RV: np.ndarray = binding.get_outputs()[-1].numpy()
+        return logits_RV
+
+
+def decoder_width(config: Mapping[str, Any]) -> int:
+    return int(config["text_config"]["hidden_size"])
+
+
+def _passes(batch: int, new: int, *, any_past: bool) -> Iterator[tuple[range, range]]:
+    """Rows and new positions of each pass: ONNX Runtime reads several positions of several rows only without a past.
+
+    Otherwise it is row by row or position by position, whichever is less often.
+    """
+    if batch == 1 or new == 1 or not any_past:
+        yield range(batch), range(new)
+    elif batch <= new:
+        yield from ((range(b, b + 1), range(new)) for b in range(batch))
+    else:
+        yield from ((range(batch), range(s, s + 1)) for s in range(new))
+
+
+def _without_padding(embeds_BLD: np.ndarray, mask_BL: np.ndarray) -> np.ndarray:
+    """Each row's unmasked positions first, then zeros: (B, S, D), at least one position."""
+    counts_B = mask_BL.sum(1)
+    embeds_BSD = np.zeros((len(mask_BL), max(1, int(counts_B.max())), embeds_BLD.shape[2]), np.float32)
+    for row_SD, row_LD, mask_L, count in zip(embeds_BSD, embeds_BLD, mask_BL.astype(bool), counts_B, strict=True):
+        row_SD[:count] = row_LD[mask_L]
+    return embeds_BSD
+
+
+def _rotation(positions: int, head_width: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines and sines of rotary positions, each (P, E / 2), float32."""
+    speeds = theta ** (-np.arange(0, head_width, 2, dtype=np.float32) / head_width)
+    turns = np.arange(positions, dtype=np.float32)[:, None] * speeds.astype(np.float32)
+    return np.cos(turns), np.sin(turns)
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200].rstrip(".")

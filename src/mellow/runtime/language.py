@@ -1,0 +1,110 @@
+"""The language model's graph: new embeddings and the keys and values before them, to logits.
+
+Inputs: embeds (B, L, D); past_keys.i, past_values.i (B, K, T, E), which may be longer than what is filled;
+last_positions (B) int32, how many positions a row has with the new ones, less one; length () int32, the most of these;
+rows (R) int64, which of the B * L new positions get logits; cosines, sines (P, E / 2), of at least `length` positions.
+Outputs: logits (R, V); keys.i, values.i, in the place of the past where they are bound to it.
+Rows of a batch may have pasts of any lengths; padding stands behind, and is overwritten by what is read next.
+
+Shapes: B batch, L new positions, D width, H heads, K key heads, E width of a head, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mellow.errors import ModelError
+from mellow.runtime.graph import Graph
+
+__all__ = ["EMBEDDING", "build_language_model", "language_sizes"]
+
+PREFIX = "language_model.model."
+EMBEDDING = f"{PREFIX}embed_tokens.weight"
+HEAD = "language_model.lm_head.weight"
+HEAD_MULTIPLE = 16  # of the width of a head that GroupQueryAttention turns
+
+
+def language_sizes(text: Mapping[str, Any]) -> dict[str, Any]:
+    """Sizes of a language model's config; ModelError for kinds that have no graph."""
+    kind = text.get("model_type", "llama")
+    if kind != "llama":
+        raise ModelError(f"Graphs are made of Llama language models only, and this one is of the kind {kind!r}.")
+    rope = text.get("rope_parameters") or {}
+    if rope.get("rope_type", "default") != "default" or text.get("rope_scaling"):
+        raise ModelError(f"Graphs are made of Llamas with plain rotary positions only, not {rope}.")
+    if text.get("hidden_act", "silu") != "silu" or text.get("attention_bias") or text.get("mlp_bias"):
+        raise ModelError("Graphs are made of Llamas with silu and without biases only.")
+    heads = int(text["num_attention_heads"])
+    head_width = int(text.get("head_dim") or text["hidden_size"] // heads)
+    if head_width % HEAD_MULTIPLE:
+        raise ModelError(f"Graphs are made of heads whose width is a multiple of {HEAD_MULTIPLE}, not {head_width}.")
+    return {
+        "layers": int(text["num_hidden_layers"]),
+        "heads": heads,
+        "key_heads": int(text.get("num_key_value_heads") or heads),
+        "head_width": head_width,
+        "width": int(text["hidden_size"]),
+        "theta": float(rope.get("rope_theta") or text.get("rope_theta") or 10_000.0),
+        "epsilon": float(text.get("rms_norm_eps", 1e-6)),
+        "tied": bool(text.get("tie_word_embeddings", False)),
+    }
+
+
+def build_language_model(graph: Graph, text: Mapping[str, Any], *, head_bits: int) -> None:
+    """Add the whole graph of a Llama.
+
+    head_bits: of the output matrix, which is the embedding too where they are tied.
+    """
+    sizes = language_sizes(text)
+    epsilon = sizes["epsilon"]
+    x = graph.input("embeds", ["batch", "new", sizes["width"]])
+    last, length = graph.input("last_positions", ["batch"], "int32"), graph.input("length", [], "int32")
+    rows = graph.input("rows", ["rows"], "int64")
+    turns = [graph.input(name, ["positions", sizes["head_width"] // 2]) for name in ("cosines", "sines")]
+    past_shape = ["batch", sizes["key_heads"], "room", sizes["head_width"]]
+
+    def norm(name: str) -> str:
+        return graph.parameter(f"{PREFIX}{name}.weight")
+
+    def linear(y: str, layer: str, *names: str) -> str:
+        """One product for matrices that read the same."""
+        stacked_NK = np.concatenate([graph.state[f"{PREFIX}{layer}{name}_proj.weight"] for name in names])
+        return graph.linear(y, f"{PREFIX}{layer}{'_'.join(n.split('.')[-1] for n in names)}", stacked_NK)
+
+    y = graph.op("SimplifiedLayerNormalization", x, norm("layers.0.input_layernorm"), epsilon=epsilon, axis=-1)
+    for i in range(sizes["layers"]):
+        layer = f"layers.{i}."
+        past = [graph.input(f"past_{name}.{i}", past_shape) for name in ("keys", "values")]
+        present = [graph.output(f"{name}.{i}", past_shape) for name in ("keys", "values")]
+        qkv = linear(y, layer, "self_attn.q", "self_attn.k", "self_attn.v")
+        mixed, *_ = graph.ops(
+            "GroupQueryAttention",
+            [qkv, "", "", *past, last, length, *turns],
+            [f"mixed.{i}", *present],
+            num_heads=sizes["heads"],
+            kv_num_heads=sizes["key_heads"],
+            do_rotary=1,
+        )
+        added = linear(mixed, layer, "self_attn.o")
+        y, x = _add_and_norm(graph, added, x, norm(f"{layer}post_attention_layernorm"), epsilon)
+        both = linear(y, layer, "mlp.gate", "mlp.up")
+        gate, up = graph.ops("Split", [both], [f"gate.{i}", f"up.{i}"], axis=-1, num_outputs=2)
+        inner = graph.op("Mul", graph.op("QuickGelu", gate, alpha=1.0), up)
+        added = linear(inner, layer, "mlp.down")
+        following = f"layers.{i + 1}.input_layernorm" if i + 1 < sizes["layers"] else "norm"
+        y, x = _add_and_norm(graph, added, x, norm(following), epsilon)
+    y_ND = graph.op("Reshape", y, graph.constant([-1, sizes["width"]]))
+    chosen_RD = graph.op("Gather", y_ND, rows, axis=0)
+    head = EMBEDDING if sizes["tied"] else HEAD
+    graph.linear(chosen_RD, head, graph.state[head], bits=head_bits, out="logits")
+    graph.output("logits", ["rows", "vocabulary"])
+
+
+def _add_and_norm(graph: Graph, x: str, skip: str, weight: str, epsilon: float) -> tuple[str, str]:
+    """The norm of a sum, and the sum."""
+    outputs = [graph.fresh("norm"), "", "", graph.fresh("sum")]
+    graph.ops("SkipSimplifiedLayerNormalization", [x, skip, weight], outputs, epsilon=epsilon)
+    return outputs[0], outputs[3]

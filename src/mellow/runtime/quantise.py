@@ -1,0 +1,76 @@
+"""Weights in fewer bits: blocks of a row share a scale and a zero point, or a column of int8 shares a scale.
+
+The blocks are laid out as ONNX Runtime's MatMulNBits reads them, and rows of them can be restored one by one, so that
+one table in a file serves as output matrix and as embedding.
+
+Shapes: N rows (outputs), K columns (inputs), G = K / BLOCK blocks of a row.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["BLOCK", "Blocks", "quantise_blocks", "quantise_columns", "restore"]
+
+BLOCK = 32  # columns that share a scale; the base language model's own 4-bit blocks have as many
+
+
+class Blocks(NamedTuple):
+    """A matrix in blocks: value = (steps - zero) * scale.
+
+    steps: (N, G, BLOCK * bits / 8) uint8, the lower half of a byte first; scales: (N, G) float32;
+    zeros: (N, ceil(G * bits / 8)) uint8 in the same order.
+    """
+
+    steps: np.ndarray
+    scales: np.ndarray
+    zeros: np.ndarray
+
+
+def quantise_blocks(weight_NK: np.ndarray, bits: int) -> Blocks:
+    """A float32 matrix in blocks of 4 or 8 bits; columns are padded with zeros to whole blocks.
+
+    Each block spans from its smallest to its largest value (and 0, which stays exact).
+    """
+    rows, columns = weight_NK.shape
+    blocks_NGS = np.pad(weight_NK, ((0, 0), (0, -columns % BLOCK))).reshape(rows, -1, BLOCK).astype(np.float32)
+    top = (1 << bits) - 1
+    low = np.minimum(blocks_NGS.min(2), 0)
+    high = np.maximum(blocks_NGS.max(2), 0)
+    scales = np.maximum(high - low, 1e-12) / top
+    zeros = np.rint(-low / scales)
+    steps = np.clip(np.rint(blocks_NGS / scales[..., None] + zeros[..., None]), 0, top).astype(np.uint8)
+    return Blocks(_pack(steps, bits), scales.astype(np.float32), _pack(zeros.astype(np.uint8), bits))
+
+
+def restore(blocks: Blocks, columns: int) -> np.ndarray:
+    """The float32 values (N, columns) of a matrix or of some of its rows."""
+    bits = 8 * blocks.steps.shape[2] // BLOCK
+    steps = _unpack(blocks.steps, bits)
+    zeros = _unpack(blocks.zeros, bits)[:, : blocks.scales.shape[1]]
+    values = (steps.astype(np.float32) - zeros[..., None]) * blocks.scales[..., None]
+    out: np.ndarray = values.reshape(len(values), -1)[:, :columns]
+    return out
+
+
+def quantise_columns(weight_KN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A float32 matrix as int8 steps (K, N) of one scale (N) per column."""
+    scales = (np.maximum(np.abs(weight_KN).max(0), 1e-12) / 127).astype(np.float32)
+    return np.rint(weight_KN / scales).astype(np.int8), scales
+
+
+def _pack(steps: np.ndarray, bits: int) -> np.ndarray:
+    """Two 4-bit values of the last axis in a byte; 8-bit ones stay."""
+    if bits == 8:
+        return steps
+    even = np.pad(steps, [(0, 0)] * (steps.ndim - 1) + [(0, steps.shape[-1] % 2)])
+    packed: np.ndarray = even[..., ::2] | even[..., 1::2] << 4
+    return packed
+
+
+def _unpack(packed: np.ndarray, bits: int) -> np.ndarray:
+    if bits == 8:
+        return packed
+    return np.stack([packed & 15, packed >> 4], -1).reshape(*packed.shape[:-1], -1)

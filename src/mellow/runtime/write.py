@@ -1,0 +1,142 @@
+"""Writing a graph directory: a config and named float32 arrays become ONNX graphs and their weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mellow.errors import ModelError
+from mellow.runtime.ced import add_ced
+from mellow.runtime.cnn14 import add_cnn14
+from mellow.runtime.graph import Graph, State, WeightFile, Weights, pack
+from mellow.runtime.htsat import add_htsat
+from mellow.runtime.language import EMBEDDING, build_language_model, language_sizes
+from mellow.runtime.mapper import Outputs, add_outputs
+
+__all__ = ["PRECISIONS", "Precision", "decoder_graph", "encoder_graph", "sha256", "write_graphs"]
+
+HASHED_AT_ONCE = 1 << 20
+ENCODERS: dict[str, Callable[[Graph, Mapping[str, Any], str], Outputs]] = {
+    "ced": add_ced,
+    "htsat": add_htsat,
+    "cnn14": add_cnn14,
+}
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Bits of the weights: of the language model's layers, of its output matrix and embedding, of the encoder."""
+
+    layers: int
+    head: int
+    encoder: int
+
+
+# The output matrix stays at 8 bits at int4: 14 MB that halve the change of the logits (docs/log.md).
+PRECISIONS = {
+    "fp32": Precision(32, 32, 32),
+    "fp16": Precision(16, 16, 16),
+    "int8": Precision(8, 8, 8),
+    "int4": Precision(4, 8, 8),
+}
+# CED-Tiny is as fast in float32 as in int8 and hears 25 times more exactly: 6 MB more (docs/log.md).
+LEAST_ENCODER_BITS = {"ced": 16}
+
+
+def encoder_graph(config: Mapping[str, Any], state: State, weights: Weights, *, precision: str) -> bytes:
+    """The encoder's graph, mapper and event head in it, as an ONNX file whose weights go to `weights`."""
+    kind = str(config.get("encoder", "ced"))
+    if kind not in ENCODERS:
+        raise ModelError(f"There is no graph for the encoder {kind!r}; use one of {', '.join(ENCODERS)}.")
+    bits = max(chosen(precision).encoder, LEAST_ENCODER_BITS.get(kind, 0))
+    graph = Graph(state, weights, bits=bits, dynamic=True)
+    sizes: Mapping[str, Any] = config.get("encoder_config") or {}
+    mel_BFM = graph.input("mel", [1, "frames", int(sizes.get("mel_bins", 64))])
+    add_outputs(graph, config, ENCODERS[kind](graph, sizes, mel_BFM))
+    return graph.model()
+
+
+def decoder_graph(config: Mapping[str, Any], state: State, weights: Weights, *, precision: str) -> bytes:
+    """The language model's graph as an ONNX file whose weights go to `weights`, those of an untied embedding too."""
+    bits = chosen(precision)
+    graph = Graph(state, weights, bits=bits.layers)
+    build_language_model(graph, config["text_config"], head_bits=bits.head)
+    if not language_sizes(config["text_config"])["tied"]:
+        for name, array in pack(EMBEDDING, state[EMBEDDING], bits.head).items():
+            weights.keep(name, array)
+    return graph.model()
+
+
+def chosen(precision: str) -> Precision:
+    if precision not in PRECISIONS:
+        raise ModelError(f"There is no precision {precision!r} of graphs; use {', '.join(PRECISIONS)}.")
+    return PRECISIONS[precision]
+
+
+def write_graphs(
+    directory: str | Path, *, config: Mapping[str, Any], state: State, tokenizer: bytes, precision: str
+) -> Path:
+    """Write a graph directory (see `mellow.runtime`), whole or not at all; returns its path.
+
+    config: that of the model, as in its config.json; state: float32 arrays under the names of its modules, each asked
+        for once, so it may make them when they are asked for; tokenizer: the content of its tokenizer.json.
+    Raises ModelError for a directory that exists or cannot be written, and for a model that has no graph.
+    """
+    chosen(precision)
+    with _new_directory(Path(directory)) as folder:
+        with WeightFile(folder / "encoder.weights") as weights:
+            (folder / "encoder.onnx").write_bytes(encoder_graph(config, state, weights, precision=precision))
+        with WeightFile(folder / "decoder.weights") as weights:
+            (folder / "decoder.onnx").write_bytes(decoder_graph(config, state, weights, precision=precision))
+        (folder / "tokenizer.json").write_bytes(tokenizer)
+        names = sorted(path.name for path in folder.iterdir())
+        files = {name: {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in names}
+        embedding = {name: place for name, place in weights.places.items() if name.startswith(EMBEDDING)}
+        graphs = {"precision": precision, "files": files, "embedding": embedding}
+        (folder / "config.json").write_text(json.dumps({**config, "graphs": graphs}, indent=2), encoding="utf-8")
+    return Path(directory)
+
+
+def sha256(path: Path) -> str:
+    """Of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASHED_AT_ONCE):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _new_directory(path: Path) -> Iterator[Path]:
+    """A temporary directory beside `path`, which becomes it at the end or vanishes."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ModelError(f"{path} exists already; give a new directory.")
+    partial = path.parent / f".{path.name}.{os.getpid()}.part"
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        for file in [*partial.iterdir(), partial]:
+            _sync(file)
+        os.replace(partial, path)
+    except OSError as error:
+        raise ModelError(f"The graphs {path} cannot be written ({error.strerror or error}).") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or directory is on disk; directories cannot be waited for on Windows."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

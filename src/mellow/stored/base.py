@@ -1,0 +1,57 @@
+"""The base language model's file that a two-part model stands on, and what all parts of a model are known by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mellow.errors import ModelError
+from mellow.stored.names import BUNDLED
+
+__all__ = ["BASE", "find_base", "fingerprint", "sha256"]
+
+BASE = "base.gguf"
+HASHED_AT_ONCE = 1 << 20
+
+
+def find_base(directory: Path, settings: Mapping[str, Any], *, verify: bool) -> Path:
+    """The GGUF that a config names: beside it, or in the bundled model.
+
+    Its size is checked where the config tells it; verify: its sha256, too. Raises ModelError where it does not fit.
+    """
+    recorded = settings["base"] if isinstance(settings["base"], dict) else {}
+    name = str(recorded.get("file", BASE))
+    path = next((folder / name for folder in (directory, BUNDLED) if (folder / name).is_file()), None)
+    if path is None:
+        raise ModelError(f"The base language model {name} of {directory} is missing here and in the bundled model.")
+    if "sha256" not in recorded and verify:
+        raise ModelError(f"The model {directory} does not tell the sha256 of its base language model in config.json.")
+    if path.stat().st_size != int(recorded.get("bytes", path.stat().st_size)):
+        raise ModelError(f"The base language model {path} is damaged: its size is not that in config.json.")
+    if verify and sha256(path) != recorded["sha256"]:
+        raise ModelError(f"The base language model {path} is damaged: its sha256 is not {recorded['sha256'][:12]}...")
+    return path
+
+
+def fingerprint(directory: Path, *more: str) -> str:
+    """Of a two-part model and whatever else counts: 64 hexadecimal digits.
+
+    The base counts by the sha256 in config.json, against which it is checked when it is read. Raises ModelError for a
+    part that is missing.
+    """
+    parts = [directory / name for name in ("config.json", "trained.safetensors", "tokenizer.json")]
+    for part in parts:
+        if not part.is_file():
+            raise ModelError(f"The model {directory} lacks its part {part.name}.")
+    return hashlib.sha256(" ".join([*(sha256(part) for part in parts), *more]).encode()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """Of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASHED_AT_ONCE):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,63 @@
+"""Putting models into the cache and removing them, one process at a time for each."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from mellow.stored.cache import MOST_BYTES, Entry, entries, models_folder, touch
+
+__all__ = ["obtain", "remove"]
+
+
+def obtain(name: str, make: Callable[[Path], object], *, is_sound: Callable[[Path], bool]) -> Path:
+    """The directory of a model in the cache, made if it is not there or not sound.
+
+    make: writes the directory it is given, whole or not at all. Processes that want the same model wait for one.
+    Raises OSError where the cache cannot be written.
+    """
+    folder = models_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    directory = folder / name
+    with FileLock(_lock(directory)):
+        if not is_sound(directory):
+            _delete(directory)
+            make(directory)
+        touch(directory)
+    _trim(kept=name)
+    return directory
+
+
+def remove(found: Sequence[Entry]) -> Sequence[Entry]:
+    """Remove models, and what killed processes left of them; returns those that another process holds."""
+    busy = []
+    for entry in found:
+        try:
+            with FileLock(_lock(entry.path), timeout=0):
+                _delete(entry.path)
+        except Timeout:
+            busy.append(entry)
+    return busy
+
+
+def _trim(*, kept: str) -> None:
+    """Remove what was not used for longest until the rest is small enough."""
+    found = list(entries())
+    total = sum(entry.size for entry in found)
+    while total > MOST_BYTES and found:
+        oldest = found.pop()
+        if oldest.name != kept:
+            remove([oldest])
+            total -= oldest.size
+
+
+def _delete(directory: Path) -> None:
+    for path in [directory, *directory.parent.glob(f".{directory.name}.*")]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _lock(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.lock")

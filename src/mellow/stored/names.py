@@ -1,0 +1,12 @@
+"""The names of models: what travels with the package, and what the hub has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["BUNDLED", "CHECKPOINTS", "HUB", "NAMED"]
+
+BUNDLED = Path(__file__).resolve().parent.parent / "pretrained" / "mini"
+NAMED = {"mini": BUNDLED}
+HUB = {"v0": "v0.ckpt", "v0_s": "v0_s.ckpt"}  # our name -> file in the hub's repository
+CHECKPOINTS = (".ckpt", ".pt", ".pth")

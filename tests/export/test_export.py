@@ -1,0 +1,118 @@
+"""Exporting from the loaded model and from the command line, and what the verifier finds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import mellow
+from mellow.answer.facade import Mellow
+from mellow.cli import app
+from mellow.errors import ModelError
+from mellow.runtime.write import PRECISIONS
+
+pytest.importorskip("torch")
+
+from mellow.export import verify
+from mellow.export.export import export
+from mellow.export.verify import BOUNDS, Bound, Comparison, compare, peak_megabytes, size_megabytes
+
+FEW = {"QUESTIONS": ("What is it?",), "CHOICES": (("What is it?", ("dog", "rain")),), "TOKENS": 3}
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer questions and shorter answers: quick, and enough for a tiny model."""
+    for name, setting in FEW.items():
+        monkeypatch.setattr(verify, name, setting)
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_model_dir: Path) -> Mellow:
+    return mellow.load(tiny_model_dir, engine="torch", device="cpu")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_an_export_is_close_to_its_model(
+    loaded: Mellow, tiny_model_dir: Path, tmp_path: Path, tone: Any, few: None, precision: str
+) -> None:
+    tokenizer = tiny_model_dir / "tokenizer.json"
+    model = loaded.engine.model  # type: ignore[attr-defined]
+    directory = export(model, tmp_path / "graphs", tokenizer=tokenizer, precision=precision)
+    found = compare(loaded, directory, [tone(440, 2.0), tone(900, 3.1)])
+    assert found.tokens >= 3
+    assert found.choices == 3  # each clip, and both
+    assert found.logit_error <= BOUNDS[precision].logits
+    if precision == "fp32":
+        assert found.breaks(Bound(1e-2, 1.0, 1.0)) == []
+    config = json.loads((directory / "config.json").read_text())
+    assert config["graphs"]["precision"] == precision
+    assert not {"base", "adapter", "weights"} & set(config)
+    assert config["encoder_config"]["mlp_ratio"] == 4, "sizes that were left to their defaults are told"
+
+
+def test_sizes_fall_with_the_precision(loaded: Mellow, tiny_model_dir: Path, tmp_path: Path) -> None:
+    sizes = []
+    for precision in PRECISIONS:
+        folder = tmp_path / precision
+        model = loaded.engine.model  # type: ignore[attr-defined]
+        sizes.append(
+            size_megabytes(export(model, folder, tokenizer=tiny_model_dir / "tokenizer.json", precision=precision))
+        )
+    assert sizes == sorted(sizes, reverse=True)
+    assert (peak_megabytes(folder) or 50) > 40
+
+
+def test_what_is_outside_a_bound_is_told() -> None:
+    found = Comparison(logit_error=2.0, equal_tokens=0.8, equal_choices=0.5, tokens=10, choices=2)
+    assert found.breaks(Bound(3.0, 0.8, 0.5)) == []
+    assert len(found.breaks(Bound(1.0, 0.9, 0.9))) == 3
+    assert replace(found, logit_error=np.nan).breaks(Bound(1.0, 0.0, 0.0)), "a logit that is no number is no small one"
+
+
+def test_missing_tokenizers_and_clips_are_named(loaded: Mellow, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="tokenizer"):
+        export(loaded.engine.model, tmp_path / "out", tokenizer=tmp_path / "none.json")  # type: ignore[attr-defined]
+    with pytest.raises(ModelError, match="no clips"):
+        compare(loaded, tmp_path, [])
+
+
+def run(*words: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["export", *map(str, words)])
+    return done.exit_code, done.output
+
+
+def test_the_command_exports_and_verifies(tiny_model_dir: Path, tmp_path: Path, tone: Any, few: None) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    (clips / "a.wav").write_bytes(tone(440, 2.0).read_bytes())
+    code, output = run(tiny_model_dir, tmp_path / "graphs", "--precision", "fp32", "--clips", clips)
+    assert code == 0, output
+    assert "largest logit error" in output
+    assert (tmp_path / "graphs" / "decoder.onnx").is_file()
+    again, output = run(tiny_model_dir, tmp_path / "graphs", "--clips", clips)
+    assert again == 2
+    assert "exists already" in output
+
+
+def test_a_broken_bound_is_a_failure(
+    tiny_model_dir: Path, tmp_path: Path, tone: Any, few: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BOUNDS, "int8", Bound(0.0, 1.0, 1.0))
+    code, output = run(tiny_model_dir, tmp_path / "graphs", "--precision", "int8", "--clips", tone(440, 2.0).parent)
+    assert code == 1
+    assert "largest logit error" in output
+    assert "have to be" in output
+
+
+def test_a_folder_without_recordings_is_named_before_anything_is_made(tiny_model_dir: Path, tmp_path: Path) -> None:
+    code, output = run(tiny_model_dir, tmp_path / "graphs", "--clips", tmp_path)
+    assert code == 2
+    assert "no recordings" in output
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,338 @@
+"""The ONNX engine against the torch engine: every encoder, both layouts, each precision, padding and shared pasts."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mellow.engine import Cache, Engine
+from mellow.errors import ModelError
+from mellow.runtime.engine import OnnxEngine
+from mellow.runtime.session import available_threads
+from mellow.runtime.write import PRECISIONS, write_graphs
+
+pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+
+from mellow.answer.torch_engine import TorchEngine
+from mellow.export.export import Tensors, graph_config
+from mellow.model.modeling import MellowForConditionalGeneration
+
+EVENTS = {"events": {"width": 12, "sounds": 5}}
+KINDS = [("ced", "compact"), ("htsat", "compact"), ("cnn14", "compact"), ("htsat", "published"), ("cnn14", "published")]
+CLOSE = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.1, "int4": 0.6}  # of the size of the torch engine's numbers
+
+
+def in_memory(model: MellowForConditionalGeneration, precision: str = "fp32") -> OnnxEngine:
+    return OnnxEngine.of(graph_config(model), Tensors(model), precision=precision, threads=1)
+
+
+def mel(frames: int, seed: int = 0) -> np.ndarray:
+    """A log-mel (F, 64) of noise around its usual level."""
+    return (-40 + 20 * np.random.default_rng(seed).standard_normal((frames, 64))).astype(np.float32)
+
+
+def assert_close(found: np.ndarray, exact: np.ndarray, share: float) -> None:
+    assert found.shape == exact.shape
+    assert np.abs(found - exact).max() <= share * max(1.0, np.abs(exact).max())
+
+
+@pytest.fixture(scope="module")
+def model(random_model: Any) -> MellowForConditionalGeneration:
+    found: MellowForConditionalGeneration = random_model()
+    return found
+
+
+@pytest.fixture(scope="module")
+def exact(model: MellowForConditionalGeneration) -> TorchEngine:
+    return TorchEngine(model)
+
+
+@pytest.fixture(scope="module")
+def engine(model: MellowForConditionalGeneration) -> OnnxEngine:
+    return in_memory(model)
+
+
+@pytest.fixture(scope="module")
+def graphs(model: MellowForConditionalGeneration, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph directory. Do not change it: copy it first."""
+    folder = tmp_path_factory.mktemp("graphs") / "tiny"
+    config = graph_config(model)
+    return write_graphs(folder, config=config, state=Tensors(model), tokenizer=b"{}", precision="int8")
+
+
+# --- hearing ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("encoder", "layout"), KINDS)
+def test_every_encoder_hears_what_torch_hears(random_model: Any, encoder: str, layout: str, precision: str) -> None:
+    model = random_model(encoder, layout)
+    exact, found = (e.encode([mel(1001)]) for e in (TorchEngine(model), in_memory(model, precision)))
+    assert_close(found.rows_KD, exact.rows_KD, CLOSE[precision])
+    assert_close(found.scores_C, exact.scores_C, CLOSE[precision])
+
+
+@pytest.mark.parametrize("frames", [16, 48, 100, 476, 1000, 1024, 1100])
+def test_ced_hears_windows_of_any_length(engine: OnnxEngine, exact: TorchEngine, frames: int) -> None:
+    assert_close(engine.encode([mel(frames)]).rows_KD, exact.encode([mel(frames)]).rows_KD, 1e-4)
+
+
+@pytest.mark.parametrize("encoder", ["ced", "htsat"])
+def test_windows_are_joined_as_torch_joins_them(random_model: Any, encoder: str) -> None:
+    model = random_model(encoder)
+    windows = [mel(1001, 1), mel(1001, 2), mel(1001 if encoder == "htsat" else 90, 3)]
+    exact, found = (e.encode(windows) for e in (TorchEngine(model), in_memory(model)))
+    assert_close(found.rows_KD, exact.rows_KD, 1e-4)
+    assert_close(found.scores_C, exact.scores_C, 1e-4)
+
+
+@pytest.mark.parametrize("settings", [{"layout": "published"}, {"frames_per_row": 4}])
+def test_windows_whose_rows_depend_on_each_other_are_refused(random_model: Any, settings: dict[str, Any]) -> None:
+    engine = in_memory(random_model("ced" if "frames_per_row" in settings else "htsat", **settings))
+    assert len(engine.encode([mel(1001)]).rows_KD)
+    with pytest.raises(ModelError, match="one window at a time"):
+        engine.encode([mel(1001), mel(1001)])
+
+
+@pytest.mark.parametrize("pool", [1, 2, 3, 5])
+def test_a_short_last_row_repeats_its_last_step(random_model: Any, pool: int) -> None:
+    model = random_model(frames_per_row=pool)
+    exact, found = (e.encode([mel(1001)]) for e in (TorchEngine(model), in_memory(model)))
+    assert_close(found.rows_KD, exact.rows_KD, 1e-4)
+
+
+def test_words_heard_are_those_of_torch(random_model: Any) -> None:
+    """With an event head, whose scores the graph gives as well."""
+    words = {name: [n] for n, name in enumerate(("start", "comma", "parts", "bar", "nothing", "stop"))}
+    heard = {**words, "names": [[10 + c] for c in range(9)], "mean": [0.0] * 9, "spread": [1.0] * 9, "count": 3}
+    marks = [*"0123456789.- ", ". Likely:", ". Events:", " maybe", " none"]
+    heard |= {"events": [[50 + s] for s in range(5)], "marks": {mark: [70 + n] for n, mark in enumerate(marks)}}
+    model = random_model(heard=heard, **EVENTS)
+    engine = in_memory(model)
+    assert "event_scores" in engine.hears
+    windows = [mel(1001, 4), mel(200, 5)]
+    assert engine.encode(windows).words == TorchEngine(model).encode(windows).words
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def read(engine: Engine, embeds: np.ndarray, mask: Any, cache: Cache | None = None) -> tuple[np.ndarray, Cache]:
+    return engine.forward(embeds, np.asarray(mask, np.int64), cache, every=True)
+
+
+def embeds(batch: int, length: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((batch, length, 64)).astype(np.float32)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_embeddings_and_logits_are_those_of_torch(random_model: Any, precision: str, tied: bool) -> None:
+    model = random_model(text={"tie_word_embeddings": tied})
+    exact, found = TorchEngine(model), in_memory(model, precision)
+    rows_ND = embeds(1, 2)[0]
+    ids = [5, -1, 0, -1, 299]
+    assert_close(found.embed(ids, rows_ND), exact.embed(ids, rows_ND), CLOSE[precision])
+    x = embeds(2, 9)
+    assert_close(read(found, x, np.ones((2, 9)))[0], read(exact, x, np.ones((2, 9)))[0], CLOSE[precision])
+
+
+MASKS = [
+    [[1, 1, 1, 1], [1, 1, 1, 1]],
+    [[0, 0, 1, 1], [1, 1, 1, 1]],
+    [[1, 1, 0, 0], [0, 1, 0, 1]],
+    [[1, 0, 1, 1], [0, 0, 0, 1]],
+]
+
+
+@pytest.mark.parametrize("first", MASKS)
+@pytest.mark.parametrize("then", MASKS)
+def test_padding_anywhere_is_harmless(engine: OnnxEngine, exact: TorchEngine, first: Any, then: Any) -> None:
+    """Behind one past and another; logits at padding mean nothing."""
+    caches: list[Cache | None] = [None, None]
+    for step, mask in enumerate((first, then, [[1], [1]], MASKS[0])):
+        x = embeds(2, len(mask[0]), step)
+        results = [read(e, x, mask, c) for e, c in zip((engine, exact), caches, strict=True)]
+        counts = np.array(mask, bool)
+        assert_close(results[0][0][counts], results[1][0][counts], 1e-4)
+        caches = [cache for _, cache in results]
+        assert np.array_equal(results[0][1].mask_BL, results[1][1].mask_BL)
+
+
+@pytest.mark.parametrize(("batch", "length"), [(1, 7), (2, 7), (7, 2), (3, 1)])
+@pytest.mark.parametrize("every", [True, False])
+def test_several_rows_read_several_positions(
+    engine: OnnxEngine, exact: TorchEngine, batch: int, length: int, every: bool
+) -> None:
+    """ONNX Runtime does not read these in one pass behind a past."""
+    found = []
+    for e in (engine, exact):
+        _, cache = read(e, embeds(1, 5), np.ones((1, 5)))
+        mask_BL = np.ones((batch, length), np.int64)
+        logits, _ = e.forward(embeds(batch, length, 1), mask_BL, e.take(cache, [0] * batch), every=every)
+        found.append(logits)
+    assert_close(*found, 1e-4)
+
+
+def test_a_past_is_a_value(engine: OnnxEngine) -> None:
+    """Read on from one past in three ways, from each again, and from rows of it: none changes another."""
+    _, base = read(engine, embeds(2, 6), np.ones((2, 6)))
+    ways = [read(engine, embeds(2, 3, n), np.ones((2, 3)), base) for n in range(3)]
+    for n, (logits, cache) in enumerate(ways):
+        assert np.array_equal(read(engine, embeds(2, 3, n), np.ones((2, 3)), base)[0], logits)
+        further = read(engine, embeds(2, 1, 9), np.ones((2, 1)), cache)[0]
+        assert np.array_equal(read(engine, embeds(2, 1, 9), np.ones((2, 1)), cache)[0], further)
+        for rows in ([1], [1, 0, 1], [0, 1]):
+            taken = read(engine, embeds(2, 1, 9)[rows], np.ones((len(rows), 1)), engine.take(cache, rows))[0]
+            np.testing.assert_allclose(taken, further[rows], atol=1e-5)
+
+
+def test_a_past_grows_beyond_its_room(engine: OnnxEngine, exact: TorchEngine) -> None:
+    """Token by token past several rooms, against everything at once; rotary tables grow, too."""
+    x = embeds(1, 150)
+    engine.turns = engine.turns[0][:20], engine.turns[1][:20]
+    logits, cache = read(engine, x[:, :3], np.ones((1, 3)))
+    for at in range(3, 150):
+        logits, cache = engine.forward(x[:, at : at + 1], np.ones((1, 1), np.int64), cache)
+    assert_close(logits, read(exact, x, np.ones((1, 150)))[0][:, -1], 1e-4)
+
+
+def test_threads_read_on_from_one_past(engine: OnnxEngine) -> None:
+    _, base = read(engine, embeds(1, 6), np.ones((1, 6)))
+    found: dict[int, np.ndarray] = {}
+
+    def work(n: int) -> None:
+        found[n] = read(engine, embeds(1, 4, n), np.ones((1, 4)), base)[0]
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for n in range(6):
+        np.testing.assert_allclose(found[n], read(engine, embeds(1, 4, n), np.ones((1, 4)), base)[0], atol=1e-5)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_graph_directory_answers_as_the_graphs_in_memory(graphs: Path, model: Any) -> None:
+    loaded, kept = OnnxEngine.load(graphs, verify=True), in_memory(model, "int8")
+    x, ids = embeds(1, 5), [3, 4]
+    assert_close(loaded.encode([mel(300)]).rows_KD, kept.encode([mel(300)]).rows_KD, 1e-5)
+    assert np.array_equal(loaded.embed(ids, x[0, :0]), kept.embed(ids, x[0, :0]))
+    np.testing.assert_allclose(read(loaded, x, np.ones((1, 5)))[0], read(kept, x, np.ones((1, 5)))[0], atol=1e-5)
+
+
+def test_the_graphs_are_sound_onnx(graphs: Path) -> None:
+    """ONNX's own reader understands what we wrote, and no weight is there twice."""
+    for name in ("encoder", "decoder"):
+        graph = onnx.load(str(graphs / f"{name}.onnx"), load_external_data=False).graph
+        places = [{e.key: e.value for e in t.external_data} for t in graph.initializer if t.external_data]
+        offsets = [int(place["offset"]) for place in places]
+        assert len(set(offsets)) == len(offsets) > 0
+        assert {place["location"] for place in places} == {f"{name}.weights"}
+        made = {output for node in graph.node for output in node.output}
+        assert {output.name for output in graph.output} <= made
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "encoder.weights", "decoder.onnx", "decoder.weights"])
+@pytest.mark.parametrize("how", ["missing", "short", "changed"])
+def test_damaged_files_are_named(graphs: Path, tmp_path: Path, name: str, how: str) -> None:
+    folder = tmp_path / "graphs"
+    shutil.copytree(graphs, folder)
+    content = (folder / name).read_bytes()
+    (folder / name).unlink()
+    if how == "short":
+        (folder / name).write_bytes(content[:-1])
+    elif how == "changed":
+        (folder / name).write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    with pytest.raises(ModelError, match=name):
+        OnnxEngine.load(folder, verify=True)
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"[]", b"{}", b'{"graphs": 1}'])
+def test_a_directory_without_graphs_is_named(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(ModelError, match=r"config\.json"):
+        OnnxEngine.load(tmp_path)
+
+
+def test_a_graph_that_onnx_runtime_refuses_is_one_clear_error(graphs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "graphs"
+    shutil.copytree(graphs, folder)
+    (folder / "decoder.onnx").write_bytes(bytes((folder / "decoder.onnx").stat().st_size))
+    with pytest.raises(ModelError, match="cannot open the graph"):
+        OnnxEngine.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model_type": "gpt2"}, "of the kind 'gpt2'"),
+        ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}}, "plain rotary positions"),
+        ({"attention_bias": True}, "without biases"),
+        ({"hidden_act": "gelu"}, "silu"),
+        ({"head_dim": 8}, "multiple of 16"),
+    ],
+)
+def test_language_models_without_a_graph_are_named_and_nothing_is_left(
+    model: Any, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    config = graph_config(model)
+    config["text_config"] |= settings
+    with pytest.raises(ModelError, match=message):
+        write_graphs(tmp_path / "out", config=config, state=Tensors(model), tokenizer=b"", precision="fp32")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_interrupt_leaves_nothing(model: Any, tmp_path: Path, error: type[BaseException]) -> None:
+    class Interrupted(Tensors):
+        def __getitem__(self, name: str) -> np.ndarray:
+            if name.endswith("layers.1.mlp.down_proj.weight"):
+                raise error
+            return super().__getitem__(name)
+
+    with pytest.raises((KeyboardInterrupt, ModelError)):
+        write_graphs(
+            tmp_path / "out", config=graph_config(model), state=Interrupted(model), tokenizer=b"", precision="int8"
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten_and_unknown_precisions_are_named(model: Any, graphs: Path, tmp_path: Path) -> None:
+    how: dict[str, Any] = {"config": graph_config(model), "state": Tensors(model), "tokenizer": b""}
+    with pytest.raises(ModelError, match="exists already"):
+        write_graphs(graphs, precision="int8", **how)
+    with pytest.raises(ModelError, match="no precision 'int2'"):
+        write_graphs(tmp_path / "out", precision="int2", **how)
+
+
+def test_hearing_and_reading_without_torch(graphs: Path, root: Path) -> None:
+    """In a process where torch, transformers and onnx cannot be imported."""
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'transformers', 'onnx'): sys.modules[name] = None\n"
+        "import numpy as np\n"
+        "from mellow.runtime.engine import OnnxEngine\n"
+        "engine = OnnxEngine.load(sys.argv[1])\n"
+        "engine.encode([np.zeros((300, 64), np.float32)])\n"
+        "logits, _ = engine.forward(engine.embed([1, 2], np.zeros((0, 0)))[None], np.ones((1, 2), np.int64), None)\n"
+        "assert np.isfinite(logits).all()\n"
+    )
+    environment = {"PYTHONPATH": str(root / "src"), "PATH": ""}
+    subprocess.run([sys.executable, "-c", code, str(graphs)], env=environment, check=True)
+
+
+def test_a_session_has_at_least_one_thread_and_few() -> None:
+    assert 1 <= available_threads() <= 8
