@@ -5,8 +5,8 @@
 The systems take turns, the numbers are medians. `published` has the published sizes (two clips, 64 tokens; see
 `benchmarks/engine.py`), `mini` is the bundled model (one clip of 10 s, 20 tokens); all tokens are made, nothing stops
 early. llama.cpp takes part where llama-cpp-python is installed, with random weights of the same sizes, and reads as
-many tokens as ours has rows. Roofline: the time in which this machine reads the bytes that a token needs (weights, keys
-and values) at the bandwidth measured here; a system's share of it is how near it comes.
+many tokens as ours has rows. Roofline: the time in which this machine reads the weights that a token needs at the
+bandwidth measured here (keys and values are a few percent more); a system's share of it is how near it comes.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def clip_of(loaded: Mellow, seed: int) -> Clip:
 
 def bandwidth(threads: int) -> float:
     """Bytes a second that this many threads read, the best of five."""
-    parts = np.split(np.ones(BANDWIDTH_BYTES // 4, np.float32), threads)
+    parts = np.array_split(np.ones(BANDWIDTH_BYTES // 4, np.float32), threads)
     best = 0.0
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(5):

@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "processor": {"audio", "text"},
     "stored": {"errors"},  # models as they lie on a disk, without torch
     "model": {"processor", "stored"},
-    "runtime": {"processor", "engine"},
+    "runtime": {"processor", "engine", "stored"},
     "answer": {"processor", "engine", "stored", "model", "runtime"},  # the engines, and `load`, which picks one
     "data": {"audio", "text"},
     "train": {"model", "data"},

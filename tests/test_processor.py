@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,30 @@ def test_questions_that_cannot_be_asked(
 
 def test_the_longest_question_can_be_asked(processor: Processor) -> None:
     assert processor.question("x" * MAX_QUESTION_CHARACTERS) == "x" * MAX_QUESTION_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ({"long": "centre"}, "no policy 'centre' for long clips; use join"),
+        ({"short": "windows"}, "no policy 'windows' for short clips; use keep"),
+        ({"long": "random"}, "'random' needs a seed"),
+    ],
+)
+def test_policies_that_there_are_not(policy: dict[str, Any], message: str) -> None:
+    with pytest.raises(AudioError, match=message):
+        ClipPolicy(**policy)
+
+
+def test_a_random_stretch_is_that_of_its_seed(processor: Processor) -> None:
+    clip = Clip(np.linspace(-1, 1, 40 * RATE, dtype=np.float32), RATE)
+
+    def start(seed: int) -> float:
+        policy = ClipPolicy("keep", "random", seed=seed)
+        (view,) = replace(processor, policy=policy).views(clip)
+        assert view.end - view.start == pytest.approx(10)
+        return view.start
+
+    starts = [start(seed) for seed in range(6)]
+    assert starts == [start(seed) for seed in range(6)]
+    assert len(set(starts)) == 6

@@ -107,8 +107,9 @@ def test_what_is_refused(small: MellowWrapper, tone: Tone, published_dir: Path) 
         small.generate([[tone(), tone(), "caption the audio."], [tone(), "caption the audio."]])
     with pytest.raises(QuestionError, match="Example 1 must be"):
         small.generate(["abc"])
-    with pytest.raises(QuestionError, match="top_p is 2"):
-        small.generate([[tone(), tone(), "caption the audio."]], top_p=2)
+    assert small.generate(
+        [[tone(), tone(), "caption the audio."]], 1, 2, 0, "<|endoftext|>", True
+    )  # no effect, as there
     with pytest.raises(AudioError, match=r"none\.wav"):
         small.generate([[tone(), "none.wav", "caption the audio."]])
     assert small.generate([]) == []
@@ -122,9 +123,15 @@ def test_devices(published_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return name
 
     monkeypatch.setattr(wrapper, "load", load)
-    for device, use_cuda in ((0, True), ("cuda:1", True), (torch.device("cuda", 2), True), (0, False), ("cpu", False)):
-        MellowWrapper(config="v0", model=published_dir, device=device, use_cuda=use_cuda)
-    assert asked == ["cuda:0", "cuda:1", "cuda:2", "cpu", "cpu"]
+    devices = ((0, True), ("1", True), ("cuda:1", True), (torch.device("cuda", 2), True), ("cpu", True), (0, False))
+    for there in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        for device, use_cuda in devices:
+            MellowWrapper("v0", published_dir, device, use_cuda)
+    assert asked == ["cuda:0", "cuda:1", "cuda:1", "cuda:2", "cpu", "cpu", *["cpu"] * 6]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    MellowWrapper("v0", published_dir, 0)
+    assert asked[-1] == "cuda:0"  # as in the original, use_cuda is True where it is not given
 
 
 def test_it_is_a_public_name_that_loads_late() -> None:

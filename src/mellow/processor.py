@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from mellow.audio import FrontEnd, fit, from_array, front_end_of, load, log_mel, window_starts, windows
-from mellow.errors import QuestionError
+from mellow.errors import AudioError, QuestionError
 from mellow.text.prompt import CompactPrompt, Prompt
 from mellow.text.published_prompt import PublishedPrompt
 from mellow.text.tokenizer import Tokenizer
@@ -29,6 +29,8 @@ REST_SECONDS = 0.5  # a shorter rest behind such windows is not worth another an
 SHORTEST_FRAMES = 48  # a shorter clip is padded with silence: three encoder steps, 0.48 s
 MAX_QUESTION_CHARACTERS = 20_000
 MAX_CLIPS = 2
+SHORT = ("keep", "pad", "repeat")
+LONG = ("join", "windows", "start", "center", "random")
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,21 @@ class ClipPolicy:
 
     short: what fills a window below 10 s: nothing (`keep`), zeros (`pad`) or the window again and again (`repeat`).
     long: a longer clip is heard as one, in consecutive windows (`join`); asked about window by window (`windows`, each
-        overlapping the one before); or only its first (`start`) or middle (`center`) 10 s are heard.
+        overlapping the one before); or only its first (`start`), middle (`center`) or any (`random`) 10 s are heard.
+    seed: of `random`, which the original did without one.
+    Raises AudioError for a policy that there is not.
     """
 
     short: Literal["keep", "pad", "repeat"] = "keep"
-    long: Literal["join", "windows", "start", "center"] = "join"
+    long: Literal["join", "windows", "start", "center", "random"] = "join"
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        for what, given, known in (("short", self.short, SHORT), ("long", self.long, LONG)):
+            if given not in known:
+                raise AudioError(f"there is no policy {given!r} for {what} clips; use {', '.join(known)}")
+        if self.long == "random" and self.seed is None:
+            raise AudioError("the policy 'random' needs a seed, so that an answer can be had again")
 
 
 PUBLISHED = ClipPolicy("repeat", "windows")  # v0 repeats short clips; it cropped long ones at random, here all is heard
@@ -108,6 +120,9 @@ class Processor:
             starts = window_starts(samples, self._window_S, round(HOP_SECONDS * rate), rest_S=rest_S)
         elif self.policy.long == "center":
             starts = [max(0, samples - self._window_S) // 2]
+        elif self.policy.long == "random":
+            rng = np.random.default_rng(self.policy.seed)
+            starts = [int(rng.integers(max(0, samples - self._window_S) + 1))]
         for start in starts:
             piece_S = clip.waveform_S[start : start + self._window_S]
             yield View(start / rate, (start + len(piece_S)) / rate, [self._log_mel(piece_S)])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mellow.answer.decode import Sampling
-from mellow.answer.load import load
+from mellow.answer.load import load, with_torch
 from mellow.errors import ModelError, QuestionError
 from mellow.processor import ClipPolicy
 from mellow.stored.names import HUB
@@ -23,16 +24,17 @@ class MellowWrapper:
 
     config: `v0`; model: `v0`, `v0_s`, or the path of such a checkpoint or of a converted one.
     device: `cpu`, the number of a CUDA device, or a name of torch's; use_cuda: False computes on the CPU whatever
-        `device` says.
+        `device` says, and so does a machine without CUDA.
     Raises ModelError for another config or model, or a device that is not there.
     """
 
-    def __init__(self, config: str, model: str | os.PathLike[str], device: Any = "cpu", use_cuda: bool = False) -> None:
+    def __init__(self, config: str, model: str | os.PathLike[str], device: Any = "cpu", use_cuda: bool = True) -> None:
         if config != CONFIG:
             raise ModelError(f"There is no config {config!r}; the published one is {CONFIG!r}.")
-        if str(model) not in HUB and not os.path.exists(model):
-            raise ModelError(f"There is no model {str(model)!r}; use {', '.join(HUB)}, or the path of a checkpoint.")
-        self.model = load(str(model), device=_device(device) if use_cuda else "cpu", policy=POLICY)
+        name = model if isinstance(model, str) else Path(model)  # a path is never a name
+        if name not in HUB and not os.path.exists(name):
+            raise ModelError(f"There is no model {str(name)!r}; use {', '.join(HUB)}, or the path of a checkpoint.")
+        self.model = load(name, device=_device(device, use_cuda), policy=POLICY)
 
     def generate(
         self,
@@ -40,14 +42,17 @@ class MellowWrapper:
         max_len: int = 300,
         top_p: float = 0.8,
         temperature: float = 1.0,
+        stop_token: str = "<|endoftext|>",
+        audio_resample: bool = True,
     ) -> list[str]:
         """Answer each example, a list of audio path 1, audio path 2 and prompt; the texts in the same order.
 
-        max_len: most tokens of an answer. top_p, temperature: checked, but without effect as in the published code,
-        which always took the likeliest token; `mellow.load(...).ask(..., sampling=...)` really samples.
+        max_len: most tokens of an answer. top_p, temperature: without effect as in the published code, which always
+        took the likeliest token; `mellow.load(...).ask(..., sampling=...)` really samples. stop_token, audio_resample:
+        taken for the sake of scripts; answers end where the model ends them, and clips are always resampled.
         Raises AudioError, QuestionError.
         """
-        sampling = Sampling(max_new_tokens=max_len, top_p=top_p, temperature=temperature)
+        sampling = Sampling(max_new_tokens=max_len)
         questions = []
         for number, example in enumerate(examples, 1):
             if isinstance(example, str) or len(example) != 3:
@@ -58,6 +63,8 @@ class MellowWrapper:
         return [answer.text for answer in answers]
 
 
-def _device(device: Any) -> str:
+def _device(device: Any, use_cuda: bool) -> str:
     """torch's name of a device: 0 is the first CUDA device."""
-    return f"cuda:{device}" if isinstance(device, int) else str(device)
+    if not use_cuda or not with_torch("the published code's interface").has_cuda():
+        return "cpu"
+    return f"cuda:{device}" if str(device).isdigit() else str(device)

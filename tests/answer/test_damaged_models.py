@@ -22,7 +22,14 @@ from mellow.stored import base
 def copy(tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the model's directory, to be damaged, and an empty cache."""
     monkeypatch.setenv("MELLOW_CACHE", str(tmp_path / "cache"))
-    return Path(shutil.copytree(tiny_model_dir, tmp_path / "model"))
+    folder = Path(shutil.copytree(tiny_model_dir, tmp_path / "model"))
+    change_config(folder, weights={})  # so that what is wrong with a tensor is told, not that the file is another
+    return folder
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return found
 
 
 def change_config(folder: Path, **changes: Any) -> None:
@@ -60,6 +67,36 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "heard words of another kind": (
         lambda folder: change_config(folder, heard={"eyes": 2}),
         "impossible config .*eyes",
+    ),
+    "heard words too few": (
+        lambda folder: change_config(folder, heard={**config_of(folder)["heard"], "names": [[1]]}),
+        "differ in length",
+    ),
+    "a language model that is no object": (
+        lambda folder: change_config(folder, text_config="x"),
+        "config.json is damaged",
+    ),
+    "a weight of the prior that is no number": (
+        lambda folder: change_config(folder, choice={"prior_weight": float("nan")}),
+        "impossible rule for choices",
+    ),
+    "a weight of the prior that is a text": (
+        lambda folder: change_config(folder, choice={"prior_weight": "x"}),
+        "impossible rule for choices",
+    ),
+    "frames per row that are no number": (lambda folder: change_config(folder, frames_per_row="x"), "frames_per_row"),
+    "no frames per row": (lambda folder: change_config(folder, frames_per_row=0), "frames_per_row"),
+    "a base of an impossible size": (
+        lambda folder: change_config(folder, base={**config_of(folder)["base"], "bytes": "x"}),
+        "its size is not",
+    ),
+    "a base of an impossible sum": (
+        lambda folder: change_config(folder, base={**config_of(folder)["base"], "sha256": 5}),
+        "its sha256 is not 5",
+    ),
+    "trained part of another model": (
+        lambda folder: change_config(folder, weights={"bytes": 5, "sha256": "ab"}),
+        "is not the part that config.json tells of",
     ),
     "no adapter settings": (lambda folder: change_config(folder, adapter={}), "rank and alpha"),
     "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer.json"),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mellow.answer import decode
 from mellow.answer.choose import ChoiceRule, decide, score_options
 from mellow.answer.decode import (
     ROWS_AT_ONCE,
@@ -232,6 +233,18 @@ def test_options_of_many_prompts_are_scored_together() -> None:
     assert engine.batches == [2, 5]  # one pass for all five
     for prompt, mine, scores in zip(prompts, options, together, strict=True):
         np.testing.assert_allclose(scores, score_continuations(engine, *read(engine, [prompt]), [mine])[0], atol=1e-5)
+
+
+def test_options_behind_a_long_past_are_scored_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the copies of their keys and values stay within bounds; the scores are the same."""
+    prompt = [np.arange(1.0, 8.0, dtype=np.float32)[:, None]]
+    options = [[[3, 4], [5, 6], [7, 8], [9, 1], [2, 3]]]
+    engine = Fake(hashed)
+    (together,) = score_continuations(engine, *read(engine, prompt), options)
+    monkeypatch.setattr(decode, "POSITIONS_AT_ONCE", 15)
+    (apart,) = score_continuations(engine, *read(engine, prompt), options)
+    assert engine.batches == [1, 5, 1, 2, 2, 1]
+    np.testing.assert_allclose(apart, together)
 
 
 def test_constrained_decoding_is_a_distribution_over_the_options() -> None:

@@ -75,6 +75,27 @@ def test_open_and_closed_questions_mixed_come_back_in_order(tiny: Mellow, tone: 
     assert tiny.ask_many([]) == []
 
 
+def test_a_clip_is_encoded_once_for_all_questions_about_it(
+    tiny: Mellow, tone: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many batches they fill, open and closed ones."""
+    encoded: list[int] = []
+    encode = tiny.engine.encode
+
+    def count(windows: Any) -> Any:
+        encoded.append(len(windows))
+        return encode(windows)
+
+    monkeypatch.setattr(tiny.engine, "encode", count, raising=False)
+    questions = [{"audio": tone(), "question": f"What is {n}?"} for n in range(BATCH + 1)]
+    questions += [{"audio": tone(), "question": "Which?", "choices": ["dog", "rain"]}]
+    assert len(tiny.ask_many(questions, sampling=Sampling(max_new_tokens=1))) == BATCH + 2
+    assert encoded == [1]
+    with pytest.raises(QuestionError, match="empty"):
+        tiny.ask_many([*questions, {"audio": tone(), "question": " "}])
+    assert encoded == [1], "what cannot be asked is told before anything is heard"
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_seeded_sampling_repeats_alone_and_in_batches(tiny: Mellow, items: list[dict[str, Any]], seed: int) -> None:
     sampling = Sampling(max_new_tokens=6, sample=True, top_p=0.9, temperature=2.0, seed=seed)

@@ -17,10 +17,12 @@ import mellow
 from mellow.answer import merging
 from mellow.answer.decode import Sampling
 from mellow.answer.facade import Mellow
+from mellow.answer.load import model_directory
 from mellow.errors import ModelError
 from mellow.runtime import write
 from mellow.runtime.engine import OnnxEngine
 from mellow.stored.cache import entries
+from mellow.stored.names import BUNDLED
 
 SHORT = Sampling(max_new_tokens=6)
 
@@ -45,6 +47,15 @@ def test_two_part_models_and_graphs_are_answered_by_onnx_runtime(tiny_model_dir:
         mellow.load(made, dtype="int4")
     with pytest.raises(ModelError, match="holds graphs for the engine onnx; name the model"):
         mellow.load(made, engine="torch")
+
+
+def test_a_path_is_never_a_name(tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("v0", "mini"):
+        shutil.copytree(tiny_model_dir, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert model_directory(Path("v0")) == Path("v0")
+    assert model_directory(Path("mini")) == Path("mini")
+    assert model_directory("mini") == BUNDLED
 
 
 @pytest.mark.parametrize("how", [{"engine": "torch"}, {"dtype": "float32"}, {"dtype": "bfloat16"}])

@@ -78,7 +78,9 @@ def test_choices(published: Mellow, tone: Tone) -> None:
     assert sum(answer.probabilities) == pytest.approx(1)
     lettered = published.ask(clip, "Which? a) a dog b) rain c) a siren")
     assert (lettered.choice, lettered.probabilities) == (answer.choice, pytest.approx(answer.probabilities))
-    assert published.ask_many([{"audio": clip, "question": "Which?", "choices": options}]) == [answer]
+    (batched,) = published.ask_many([{"audio": clip, "question": "Which?", "choices": options}])
+    assert replace(batched, probabilities=answer.probabilities) == answer
+    assert batched.probabilities == pytest.approx(answer.probabilities, abs=1e-5)
     less_prior = replace(published, rule=ChoiceRule(prior_weight=1.0))
     assert less_prior.ask(clip, "Which?", choices=options).probabilities != answer.probabilities
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mellow.answer.choose import ChoiceRule
 from mellow.answer.decode import Sampling
 from mellow.answer.facade import Mellow
 from mellow.cli import ask as ask_command
@@ -54,6 +55,17 @@ def test_choice(run: Run, loaded: Mellow, tone: Any) -> None:
     lines = run("ask", tone(), "Which?", *words, "-v").stdout.splitlines()
     assert lines[0] == expected.choice
     assert [line.split("  ", 1)[1].strip() for line in lines[1:]] == options
+
+
+def test_constrained_decoding_and_abstaining(run: Run, loaded: Mellow, tone: Any) -> None:
+    options = ("a dog barks", "rain")
+    words = [word for option in options for word in ("--choice", option)]
+    rule = ChoiceRule(by="decoding")
+    expected = loaded.listen(tone()).ask("Which?", choices=options, rule=rule)
+    answer = json.loads(run("ask", tone(), "Which?", *words, "--constrained", "--json").stdout)
+    assert answer["probabilities"] == pytest.approx(expected.probabilities)
+    none = json.loads(run("ask", tone(), "Which?", *words, "--abstain-below", "1", "--json").stdout)
+    assert (none["choice"], none["stop_reason"]) == (None, "abstained")
 
 
 def test_options_in_the_question(run: Run, loaded: Mellow, tone: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,12 @@ def test_options(tone: Any, refusal: Refusal) -> None:
     assert "characters" in refusal("ask", tone(), "Which?", "--choice", "dog", "--choice", "c" * 30_000)
 
 
+def test_flags_without_what_they_are_about(tone: Any, refusal: Refusal) -> None:
+    for flag in (("--constrained",), ("--abstain-below", "0.5")):
+        assert "give --choice once for each" in refusal("ask", tone(), "Which?", *flag)
+    assert "give --sample, too" in refusal("ask", tone(), "Which?", "--seed", "3")
+
+
 @pytest.mark.parametrize(
     "option", [("--max-new-tokens", "0"), ("--max-new-tokens", "many"), ("--seed", "-1"), ("--bogus",), ("--model",)]
 )

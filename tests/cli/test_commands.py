@@ -68,13 +68,6 @@ def test_train(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "cp " not in result.stdout
 
 
-def test_train_on_a_base_of_ones_own(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mellow.train.run.train", Recorder(Path("runs/x/model")))
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(RECIPE + "model: {base: other/base.gguf, tokenizer: other/tokenizer.json}\n")
-    assert "cp other/base.gguf runs/x/model/base.gguf" in run("train", recipe).stdout
-
-
 @pytest.mark.parametrize(
     ("text", "words"), [(None, "no recipe"), ("a: [", "not YAML"), ("data: {}\n", "wrong at"), ("x: 1", "wrong at")]
 )

@@ -71,7 +71,11 @@ def test_unexpected_errors(run: Run, tone: Any, monkeypatch: pytest.MonkeyPatch)
 
 def test_interrupt_while_listening_to_standard_input() -> None:
     with subprocess.Popen(
-        [*COMMAND, "ask", "-", "What is it?"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*COMMAND, "ask", "-", "What is it?"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     ) as process:
         wait_until_reading(process)
         process.send_signal(signal.SIGINT)

@@ -35,7 +35,7 @@ def write_scenes(folder: Path, scenes: list[Scene]) -> None:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
-    held_out = many(12, seed=2, split="held_out", keys=tuple(sorted(phrases.HELD_OUT)))
+    held_out = many(20, seed=2, split="held_out", keys=tuple(sorted(phrases.HELD_OUT)))
     write_scenes(folder, [*many(120), *many(30, seed=1, split="development"), *held_out])
     build(folder, per_scene=6, pairs=0.25, word_only=100, seed=3, quiet=True)
     return folder

@@ -66,7 +66,8 @@ def test_sizes_fall_with_the_precision(loaded: Mellow, tiny_model_dir: Path, tmp
             size_megabytes(export(model, folder, tokenizer=tiny_model_dir / "tokenizer.json", precision=precision))
         )
     assert sizes == sorted(sizes, reverse=True)
-    assert (peak_megabytes(folder) or 50) > 40
+    if Path("/proc/self/status").is_file():
+        assert (peak_megabytes(folder) or 0) > 40
 
 
 def test_what_is_outside_a_bound_is_told() -> None:

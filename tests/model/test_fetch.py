@@ -20,7 +20,7 @@ from mellow.model import fetch
 from mellow.model.base import read_llama_gguf
 from mellow.model.fetch import CED_FILE, LANGUAGE_MODEL_FILE, fetch_ced, fetch_language_model
 from mellow.model.gguf_file import open_gguf, requantise_embedding
-from mellow.stored.base import sha256
+from mellow.stored.files import sha256
 
 
 def silent(step: str) -> None:

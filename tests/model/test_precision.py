@@ -132,4 +132,4 @@ def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_cannot_be_had(options: dict[str, str], message: str) -> None:
     with pytest.raises(ModelError, match=message):
-        mellow.load("none", **options)
+        choose_device(options.get("device", "auto"), dtype=options.get("dtype", "float32"))

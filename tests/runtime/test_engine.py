@@ -14,6 +14,7 @@ import pytest
 
 from mellow.engine import Cache, Engine
 from mellow.errors import ModelError
+from mellow.runtime import engine as running
 from mellow.runtime.engine import OnnxEngine
 from mellow.runtime.session import available_threads
 from mellow.runtime.write import PRECISIONS, write_graphs
@@ -26,7 +27,7 @@ from mellow.export.export import Tensors, graph_config
 from mellow.model.modeling import MellowForConditionalGeneration
 
 EVENTS = {"events": {"width": 12, "sounds": 5}}
-KINDS = [("ced", "compact"), ("htsat", "compact"), ("cnn14", "compact"), ("htsat", "published"), ("cnn14", "published")]
+KINDS = [(encoder, layout) for encoder in ("ced", "htsat", "cnn14") for layout in ("compact", "published")]
 CLOSE = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.1, "int4": 0.6}  # of the size of the torch engine's numbers
 
 
@@ -193,6 +194,20 @@ def test_a_past_is_a_value(engine: OnnxEngine) -> None:
         for rows in ([1], [1, 0, 1], [0, 1]):
             taken = read(engine, embeds(2, 1, 9)[rows], np.ones((len(rows), 1)), engine.take(cache, rows))[0]
             np.testing.assert_allclose(taken, further[rows], atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_long_rows_are_read_in_parts(
+    engine: OnnxEngine, exact: TorchEngine, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "AT_ONCE", 4)
+    x, mask_BL = embeds(batch, 11), np.ones((batch, 11), np.int64)
+    mask_BL[-1, :3] = batch == 1  # padding in one of two rows
+    for every in (False, True):
+        found = engine.forward(x, mask_BL, None, every=every)[0]
+        expected = exact.forward(x, mask_BL, None, every=every)[0]
+        at = mask_BL.astype(bool) if every else slice(None)
+        np.testing.assert_allclose(found[at], expected[at], atol=1e-4)
 
 
 def test_a_past_grows_beyond_its_room(engine: OnnxEngine, exact: TorchEngine) -> None:

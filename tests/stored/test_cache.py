@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from mellow.stored import filling
 from mellow.stored.cache import entries, models_folder
-from mellow.stored.filling import obtain, remove
+from mellow.stored.filling import obtain, remove, sweep
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +102,26 @@ def test_without_the_variable_it_is_the_platforms_folder(monkeypatch: pytest.Mon
     monkeypatch.delenv("MELLOW_CACHE")
     assert models_folder().name == "models"
     assert "mellow" in str(models_folder())
+
+
+def test_what_killed_processes_left_of_other_models_goes_but_not_what_is_being_made(folder: Path) -> None:
+    for name in (".old.77.part", ".v0.best-int8.78.part"):
+        (folder / name).mkdir(parents=True)
+    with FileLock(folder / "v0.best-int8.lock"):  # another process makes it
+        use("v0", Maker())
+    left = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    assert left == [".v0.best-int8.78.part", "v0"]
+    sweep()
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == ["v0"]
+
+
+def test_a_model_that_cannot_be_removed_is_told_and_still_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    use("a", Maker())
+    found = entries()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("in use")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    assert list(remove(found)) == list(found)
+    assert [entry.name for entry in entries()] == ["a"]

@@ -45,7 +45,7 @@ def test_killed_while_writing_a_part_the_old_model_is_left(
             os.truncate(path, path.stat().st_size // 2)
             raise Killed
 
-    monkeypatch.setattr(two_part, "_sync", sync)
+    monkeypatch.setattr(two_part, "sync", sync)
     with pytest.raises(Killed):
         save(tmp_path, 2.0)
     assert parts(tmp_path) == before

@@ -65,3 +65,11 @@ def test_sounds_that_a_head_does_not_know_are_never_found() -> None:
     scores_TS = logits((1, 0, 62, 9.0))
     scores_TS[:, 1] = -np.inf
     assert read_timeline(scores_TS) == ([], [])
+
+
+def test_times_of_a_long_clip_do_not_drift() -> None:
+    """A window of 10 s has 62 steps of 0.16 s, which are 9.92 s."""
+    scores_TS = np.full((6 * 62, 2), -12.0, np.float32)
+    scores_TS[5 * 62 : 5 * 62 + 31, 1] = 6.0
+    (event,) = read_timeline(scores_TS).events
+    assert (event.start, event.end) == pytest.approx((50.0, 50.0 + 31 * STEP_SECONDS), abs=2 * STEP_SECONDS)

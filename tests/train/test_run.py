@@ -162,22 +162,15 @@ def test_a_run_starts_from_another_models_parts(job: Job, tone: Any) -> None:
     assert one.keys() == other.keys()
     for name, array in one.items():
         np.testing.assert_allclose(other[name], array, atol=np.abs(array).max() / 100)
-    assert mellow.load(str(again), engine="torch").engine.model.config.heard == mellow.load(str(first), engine="torch").engine.model.config.heard  # type: ignore[attr-defined]
+    assert (
+        mellow.load(str(again), engine="torch").engine.model.config.heard
+        == mellow.load(str(first), engine="torch").engine.model.config.heard
+    )  # type: ignore[attr-defined]
 
 
-def test_a_start_that_does_not_fit_is_an_error(job: Job, tmp_path: Path) -> None:
-    first = train(job("first", run={"steps": 1}))
-    wider = job("wider")
-    wider = wider.model_copy(update={"model": wider.model.model_copy(update={"start": str(first), "adapter_rank": 5})})
-    with pytest.raises(RecipeError, match=r"cannot be gone on from: its adapter is another"):
-        train(wider)
-    nowhere = wider.model_copy(update={"model": wider.model.model_copy(update={"start": str(tmp_path / "none")})})
-    with pytest.raises(ModelError, match=r"config\.json is missing"):
-        train(nowhere)
-
-
-def test_a_run_on_scenes_leaves_a_model_with_an_event_head(job: Job, examples: Path, tmp_path: Path, tone: Any) -> None:
-    """The truth lies in scenes.jsonl; the model then writes what is likely, and when, behind its classes."""
+@pytest.fixture
+def scenes(examples: Path, tmp_path: Path) -> dict[str, str]:
+    """The examples with a scenes.jsonl that tells the truth about their clips."""
     events = {
         name: {"sound": sound, "recording": f"{name}.wav", "onset_s": 0.0, "duration_s": 1.5, "repeats": 1}
         | {"level_db": -20.0, "pitch_hz": 500.0}
@@ -195,8 +188,37 @@ def test_a_run_on_scenes_leaves_a_model_with_an_event_head(job: Job, examples: P
     rows = examples.read_text().replace(".wav", ".flac")
     (folder / "train.jsonl").write_text(rows)
     (folder / "scenes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    data = {"examples": str(folder / "train.jsonl"), "scenes": str(folder / "scenes.jsonl")}
-    made = train(job(data=data, run={"steps": 1}))
+    return {"examples": str(folder / "train.jsonl"), "scenes": str(folder / "scenes.jsonl")}
+
+
+def test_going_on_without_scenes_keeps_the_event_head_as_it_is(
+    job: Job, examples: Path, tmp_path: Path, scenes: dict[str, str]
+) -> None:
+    """Its width is its own, whatever the recipe says; without words it goes, as its sounds have no names."""
+    first = job("first", data=scenes, run={"steps": 1})
+    first = first.model_copy(update={"model": first.model.model_copy(update={"event_width": 64})})
+    made = train(first)
+    for name, words, expected in (("on", 10, {"width": 64, "sounds": 3}), ("mute", 0, {})):
+        second = job(name, run={"steps": 1})
+        model = second.model.model_copy(update={"start": str(made), "heard_words": words})
+        again = train(second.model_copy(update={"model": model}))
+        assert mellow.load(again, engine="torch").engine.model.config.events == expected  # type: ignore[attr-defined]
+
+
+def test_a_start_that_does_not_fit_is_an_error(job: Job, tmp_path: Path) -> None:
+    first = train(job("first", run={"steps": 1}))
+    wider = job("wider")
+    wider = wider.model_copy(update={"model": wider.model.model_copy(update={"start": str(first), "adapter_rank": 5})})
+    with pytest.raises(RecipeError, match=r"cannot be gone on from: its adapter is another"):
+        train(wider)
+    nowhere = wider.model_copy(update={"model": wider.model.model_copy(update={"start": str(tmp_path / "none")})})
+    with pytest.raises(ModelError, match=r"config\.json is missing"):
+        train(nowhere)
+
+
+def test_a_run_on_scenes_leaves_a_model_with_an_event_head(job: Job, scenes: dict[str, str], tone: Any) -> None:
+    """The truth lies in scenes.jsonl; the model then writes what is likely, and when, behind its classes."""
+    made = train(job(data=scenes, run={"steps": 1}))
     model = mellow.load(str(made), engine="torch")
     config = model.engine.model.config  # type: ignore[attr-defined]
     assert config.events == {"width": 256, "sounds": 3}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -35,6 +36,8 @@ class ChoiceRule:
     def __post_init__(self) -> None:
         if self.by not in ("likelihood", "decoding"):
             raise QuestionError(f"Options are scored by 'likelihood' or by 'decoding', not by {self.by!r}.")
+        if not (math.isfinite(self.prior_weight) and math.isfinite(self.temperature)):
+            raise QuestionError("The prior weight and the temperature of choices must be finite numbers.")
         if not 0 <= self.abstain_below <= 1:
             raise QuestionError(f"abstain_below is {self.abstain_below}, but it is a probability between 0 and 1.")
         if not self.temperature > 0:

@@ -16,7 +16,8 @@ from mellow.types import StopReason
 
 __all__ = ["Completion", "Sampling", "complete", "log_softmax", "next_tokens", "read", "score_continuations", "steps"]
 
-ROWS_AT_ONCE = 16  # continuations scored in one pass: bounds the memory of their caches
+ROWS_AT_ONCE = 16  # continuations scored in one pass ...
+POSITIONS_AT_ONCE = 4096  # ... whose caches have no more positions in all: 0.2 GB for 135 M parameters
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,9 @@ def score_continuations(
     totals = np.array([_gain(logits_BV[row], ids, 0, allowed[row]) for row, ids in flat], np.float64)
     longer = [n for n, (_, ids) in enumerate(flat) if len(ids) > 1]
     nothing = np.zeros((0, 0), np.float32)
-    for start in range(0, len(longer), ROWS_AT_ONCE):
-        batch = longer[start : start + ROWS_AT_ONCE]
+    at_once = max(1, min(ROWS_AT_ONCE, POSITIONS_AT_ONCE // cache.mask_BL.shape[1]))
+    for start in range(0, len(longer), at_once):
+        batch = longer[start : start + at_once]
         length = max(len(flat[n][1]) for n in batch) - 1
         mask_BL = np.zeros((len(batch), length), np.int64)
         padded = np.zeros((len(batch), length), np.int64)

@@ -86,21 +86,29 @@ class Mellow:
             or (find_options(str(item["question"])) if find_choices else ())
             for item in questions
         ]
+        for item in questions:  # before anything is heard
+            self.processor.question(
+                item["question"], item.get("choices") or (), clips=1 + (item.get("audio2") is not None)
+            )
+        known: dict[str | int, list[HeardView]] = {}
         answers: dict[int, Answer] = {}
         for closed in (False, True):
             numbers = [number for number in range(len(questions)) if bool(options[number]) == closed]
             for start in range(0, len(numbers), BATCH):
                 batch = numbers[start : start + BATCH]
                 items, chosen = [questions[n] for n in batch], [options[n] for n in batch]
-                answers |= dict(zip(batch, self._ask_batch(items, chosen, sampling), strict=True))
+                answers |= dict(zip(batch, self._ask_batch(items, chosen, sampling, known), strict=True))
         return [answers[number] for number in range(len(questions))]
 
     def _ask_batch(
-        self, items: Sequence[Mapping[str, Any]], options: Sequence[Sequence[str]], sampling: Sampling | None
+        self,
+        items: Sequence[Mapping[str, Any]],
+        options: Sequence[Sequence[str]],
+        sampling: Sampling | None,
+        known: dict[str | int, list[HeardView]],
     ) -> list[Answer]:
-        """Answers to questions that all have options, or all have none."""
+        """Answers to questions that all have options, or all have none; known: clips that were heard before."""
         began = time.perf_counter()
-        known: dict[str | int, list[HeardView]] = {}
         heard = [self._hear(item["audio"], item.get("audio2"), known=known) for item in items]
         questions = [
             self._question(item["question"], item.get("choices") or (), len(views[0].clips))
@@ -230,7 +238,7 @@ class Ear:
         return replace(answer, seconds=time.perf_counter() - began)
 
     def stream(self, question: str, *, sampling: Sampling | None = None) -> Iterator[str]:
-        """Yield an open answer's text in pieces as it is made; together they are the text of `ask`."""
+        """Yield an open answer's text in pieces as it is made: that of `ask` for a question without options."""
         embeds_LD = self.model._question(question, (), len(self.clips))
         waiting = iter(self.views)
         for logits_BV, cache in self._read(embeds_LD):

@@ -22,8 +22,9 @@ LONGEST_NAME = 40  # characters
 
 def open_exported(directory: Path, settings: Mapping[str, Any], *, dtype: str, threads: int | None) -> OnnxEngine:
     """The graphs that `mellow export` wrote; ModelError where they are in another precision than `dtype` or `auto`."""
-    found = settings["graphs"].get("precision")
-    if dtype not in ("auto", found):
+    graphs = settings["graphs"]
+    found = graphs.get("precision") if isinstance(graphs, dict) else None
+    if found and dtype not in ("auto", found):
         raise ModelError(f"The graphs {directory} are {found}, not {dtype}; export the model in {dtype}.")
     return OnnxEngine.load(directory, threads=threads)
 

@@ -20,7 +20,7 @@ from mellow.stored.settings import check_settings, read_settings
 from mellow.stored.shapes import has_shapes
 from mellow.text.tokenizer import Tokenizer
 
-__all__ = ["ENGINES", "load", "model_directory", "processor_of"]
+__all__ = ["ENGINES", "load", "model_directory", "processor_of", "with_torch"]
 
 ENGINES = ("auto", "onnx", "torch")
 TORCH_ONLY = ("float32", "bfloat16")
@@ -39,8 +39,8 @@ def load(
 
     name: `mini` (bundled, works offline); `v0` or `v0_s` (published, fetched from the hub and converted once); the path
         of such a checkpoint (`.ckpt`); or a directory that `mellow train`, `convert` or `export` has written.
-    engine: `onnx` (ONNX Runtime on the CPU, needs no torch), `torch`, or `auto`: `onnx` for graphs and two-part models,
-        unless device or dtype ask for torch.
+    engine: `onnx` (ONNX Runtime on the CPU, needs no torch), `torch`, or `auto`: `onnx` for graphs and for two-part
+        models of CED on a Llama, unless device or dtype ask for torch.
     device: `auto`, `cpu`, or, with torch, `cuda` or `mps`.
     dtype: precision of the weights, or `auto`. `onnx`: `int8` (auto), `int4`, `fp16`, `fp32`, or what graphs were
         exported in; `torch`: `float32` (auto), `bfloat16`, or `int8` on the CPU.
@@ -57,7 +57,7 @@ def load(
             raise ModelError(f"There is no {what} {asked!r}; use {', '.join(known)}.")
     if threads is not None and threads < 1:
         raise ModelError(f"There cannot be {threads} threads; give at least 1, or none to use all cores.")
-    directory = model_directory(str(name))
+    directory = model_directory(name)
     settings = read_settings(directory)
     check_settings(settings)
     reason = "the engine torch" if engine == "torch" else needs_torch(settings, directory, device=device, dtype=dtype)
@@ -73,15 +73,19 @@ def load(
     return Mellow(loaded, processor_of(settings, tokenizer, policy=policy), rule, str(name))
 
 
-def model_directory(name: str) -> Path:
-    """The directory behind a model's name; hub models and checkpoints are converted into the cache first."""
-    if name in HUB or name.endswith(CHECKPOINTS):
-        directory: Path = with_torch(f"the published model {name!r}").convert_once(name)
+def model_directory(name: str | Path) -> Path:
+    """The directory behind a model's name; hub models and checkpoints are converted into the cache first.
+
+    A Path is never a name: `Path("v0")` is a directory here.
+    """
+    text = str(name)
+    if name in HUB or text.endswith(CHECKPOINTS):
+        directory: Path = with_torch(f"the published model {text!r}").convert_once(text)
         return directory
-    directory = NAMED.get(name, Path(name))
+    directory = NAMED.get(text, Path(text)) if isinstance(name, str) else Path(name)
     if not directory.is_dir():
         known = ", ".join([*NAMED, *HUB])
-        raise ModelError(f"There is no model {name!r}; use {known}, a v0.ckpt, or the directory of a model.")
+        raise ModelError(f"There is no model {text!r}; use {known}, a v0.ckpt, or the directory of a model.")
     return directory
 
 

@@ -17,13 +17,14 @@ from mellow.errors import ModelError
 from mellow.runtime.directory import GraphDirectory
 from mellow.runtime.engine import OnnxEngine
 from mellow.runtime.write import write_graphs
+from mellow.stored.files import UnwritableError
 from mellow.stored.filling import obtain
+from mellow.stored.settings import ELSEWHERE
 from mellow.stored.shapes import check_shapes
 from mellow.stored.two_part import TwoPartState
 
 __all__ = ["merge"]
 
-ELSEWHERE = ("base", "adapter", "weights")  # settings of the files that a model is made of
 PATIENCE = 2.0  # seconds without a bar
 
 
@@ -47,7 +48,7 @@ def merge(
 
     try:
         return OnnxEngine.load(obtain(entry, make, is_sound=_is_sound), threads=threads)
-    except (OSError, ModelError) as error:  # whatever is wrong with the model itself is found again in memory
+    except (OSError, UnwritableError) as error:
         _tell(f"The cache cannot be used ({error}), so {directory.name} is prepared in memory, each time anew.")
         with _Watched(state) as watched:
             return OnnxEngine.of(config, watched, precision=precision, threads=threads)

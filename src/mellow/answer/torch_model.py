@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from mellow.answer.torch_engine import TorchEngine
 from mellow.model.convert import cached
 from mellow.model.one_part import load_one_part, read_config
 from mellow.model.precision import choose_device, place
 from mellow.model.two_part import load_two_part
 
-__all__ = ["convert_once", "open_with_torch"]
+__all__ = ["convert_once", "has_cuda", "open_with_torch"]
 
 
 def open_with_torch(directory: Path, *, device: str, dtype: str) -> TorchEngine:
@@ -26,3 +28,8 @@ def open_with_torch(directory: Path, *, device: str, dtype: str) -> TorchEngine:
 def convert_once(name: str) -> Path:
     """The directory of a hub model or a published checkpoint, converted into the cache."""
     return cached(name)
+
+
+def has_cuda() -> bool:
+    """Whether this machine's torch can use CUDA."""
+    return torch.cuda.is_available()

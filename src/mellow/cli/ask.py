@@ -80,7 +80,8 @@ def ask(
         ),
     ] = "auto",
     threads: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Threads of the engine onnx; all cores without it.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Threads of the engine onnx; all cores, at most 8, without it."),
     ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print the probability of each option, too.")
@@ -101,6 +102,10 @@ def ask(
     check_count(sources)
     early = checker()
     early.question(question, choices, clips=len(sources))
+    if (constrained or abstain_below is not None) and not (choices or find_options(question)):
+        raise QuestionError("--constrained and --abstain-below are about options; give --choice once for each.")
+    if seed is not None and not sample:
+        raise QuestionError("--seed makes the draws of --sample repeatable; give --sample, too.")
     recordings = [read_source(source) for source in sources]
     clips = [early.clip(recording) for recording in recordings]  # a wrong path is told before the model is loaded
     import mellow
@@ -111,7 +116,7 @@ def ask(
         ear = loaded.listen(*(clips if same_ear else recordings))
     rule = loaded.rule
     if constrained:
-        rule = replace(rule, by="decoding", temperature=1.0)
+        rule = replace(rule, by="decoding", temperature=1.0, prior_weight=0.0)
     if abstain_below is not None:
         rule = replace(rule, abstain_below=abstain_below)
     if as_json:

@@ -42,14 +42,15 @@ def clear(
 ) -> None:
     """Remove models from the cache; they are made again when they are needed."""
     from mellow.stored.cache import entries
-    from mellow.stored.filling import remove
+    from mellow.stored.filling import remove, sweep
 
     found = {entry.name: entry for entry in entries()}
     unknown = [name for name in names or () if name not in found]
     if unknown:
         raise ModelError(f"The cache has no model {unknown[0]!r}; 'mellow cache list' shows those it has.")
-    chosen = [found[name] for name in names] if names else list(found.values())
+    chosen = [found[name] for name in dict.fromkeys(names or found)]
     busy = remove(chosen)
+    sweep()
     freed = sum(entry.size for entry in chosen if entry not in busy)
     typer.echo(f"{len(chosen) - len(busy)} models removed, {freed / 1e6:.1f} MB.")
     if busy:

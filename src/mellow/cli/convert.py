@@ -32,7 +32,7 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Turn a published checkpoint into a model directory, or an encoder's into one that training can start from.
+    """Turn a published checkpoint into a model directory, or an encoder's into a directory of the encoder alone.
 
     For example: mellow convert v0.ckpt v0 && mellow ask --model v0/ dog.wav "caption the audio."
     """

@@ -29,7 +29,4 @@ def train(
     show_logs()
     directory = run(settings, minutes=minutes)
     typer.echo(f"The model lies in {directory}.")
-    if settings.model.base != "bundled":
-        copy = shlex.join(["cp", settings.model.base, str(directory / "base.gguf")])
-        typer.echo(f"Put its base beside it: {copy}")
     typer.echo(f'Ask it: mellow ask --model {shlex.quote(str(directory))} CLIP "What sound is this?"')

@@ -14,10 +14,9 @@ from mellow.errors import ModelError
 from mellow.model.build import encoder_sizes
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.runtime.write import write_graphs
+from mellow.stored.settings import ELSEWHERE
 
 __all__ = ["Tensors", "export", "graph_config"]
-
-ELSEWHERE = ("base", "adapter", "weights")  # settings of the files that a model was loaded from
 
 
 class Tensors(Mapping[str, np.ndarray]):

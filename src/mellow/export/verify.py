@@ -110,12 +110,15 @@ def peak_megabytes(graphs: str | Path) -> float | None:
     """Most memory, in MB, of a process of its own that opens the graphs and reads 100 rows; None where none tells."""
     code = (
         "import sys, numpy as np; from mellow.runtime.engine import OnnxEngine; e = OnnxEngine.load(sys.argv[1]);"
-        "x = np.zeros((1, 100, e.sizes['width']), np.float32); e.encode([np.zeros((1001, 64), np.float32)]);"
+        "mel = np.zeros((1001, e.encoder.get_inputs()[0].shape[2]), np.float32); e.encode([mel]);"
+        "x = np.zeros((1, 100, e.sizes['width']), np.float32);"
         "e.forward(x, np.ones((1, 100), np.int64), None);"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(graphs)], capture_output=True, text=True, check=False)
-    return int(done.stdout) * 1024 / 1e6 if done.returncode == 0 else None
+    if not Path("/proc/self/status").is_file():
+        return None
+    done = subprocess.run([sys.executable, "-c", code, str(graphs)], capture_output=True, text=True, check=True)
+    return int(done.stdout) * 1024 / 1e6
 
 
 def _greedy(model: Mellow, prefix_LD: np.ndarray, question: str, clips: int) -> list[int]:

@@ -23,7 +23,7 @@ class MellowConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is n
     base: the language model's file that a two-part model stands on: {"file", "sha256"}; empty for a one-part model.
     adapter: rank and alpha of the low-rank adapters of a two-part model: {"rank", "alpha"}.
     choice: how options are scored (`mellow.answer.choose.ChoiceRule`).
-    weights: of a one-part model, what its file was when it was written: {"bytes", "sha256"}.
+    weights: what the file of all tensors, or of the trained ones, was when it was written: {"bytes", "sha256"}.
     """
 
     model_type = "mellow"

@@ -76,7 +76,7 @@ def convert_encoder(
     encoder: EncoderKind,
     sizes: HtsatConfig | Cnn14Config | None = None,
 ) -> Path:
-    """Turn HTS-AT's AudioSet checkpoint or PANNs' CNN14 into an encoder directory, from which training can start.
+    """Turn HTS-AT's AudioSet checkpoint or PANNs' CNN14 into a directory of that encoder alone.
 
     sizes: where they are not the published ones. Raises as `convert` does.
     """

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 
-__all__ = ["AudioEncoder", "Encoded"]
+__all__ = ["Encoded"]
 
 
 class Encoded(NamedTuple):
@@ -22,12 +22,3 @@ class Encoded(NamedTuple):
     latent_BE: torch.Tensor
     step_scores_BTC: torch.Tensor
     clip_scores_BC: torch.Tensor
-
-
-class AudioEncoder(Protocol):
-    """An `nn.Module` that turns log-mels of its own front end into `Encoded`."""
-
-    frame_width: int
-    latent_width: int
-
-    def __call__(self, mel_BFM: torch.Tensor) -> Encoded: ...

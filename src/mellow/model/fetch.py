@@ -26,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from mellow.errors import ModelError
 from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.gguf_file import open_gguf, requantise_embedding, write_llama_gguf
-from mellow.stored.base import sha256
+from mellow.stored.files import sha256
 from mellow.stored.gguf import KINDS
 from mellow.stored.llama import EMBEDDING, LlamaFile
 

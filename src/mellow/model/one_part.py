@@ -8,10 +8,8 @@ MODEL_DIR/tokenizer.json      not for an encoder
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from torch import nn
 from mellow.errors import ModelError
 from mellow.model.configuration import MellowConfig
 from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.stored.base import sha256
+from mellow.stored.files import new_directory, sha256
 from mellow.stored.llama import check_total
 from mellow.stored.settings import read_settings
 
@@ -50,11 +48,11 @@ def save_one_part(
     state: tensors under the names of `MellowForConditionalGeneration`; a tied output matrix is left out.
     """
     tied = {"language_model.lm_head.weight"} if config.text_config.tie_word_embeddings else set()
-    with _new_directory(Path(directory)) as folder:
+    with new_directory(Path(directory)) as folder:
         weights = _write_weights(folder, {name: tensor for name, tensor in state.items() if name not in tied})
-        _write(folder / "tokenizer.json", Path(tokenizer).read_bytes())
+        shutil.copyfile(tokenizer, folder / "tokenizer.json")
         settings = {**json.loads(config.to_json_string(use_diff=False)), "weights": weights}
-        _write(folder / "config.json", json.dumps(settings, indent=2).encode())
+        (folder / "config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
 
 
 def load_one_part(directory: str | Path, *, verify: bool = False) -> MellowForConditionalGeneration:
@@ -76,9 +74,9 @@ def save_encoder(
 
     encoder: its kind; sizes: of its config; state: tensors under the names of its module.
     """
-    with _new_directory(Path(directory)) as folder:
+    with new_directory(Path(directory)) as folder:
         settings = {"encoder": encoder, "encoder_config": dict(sizes), "weights": _write_weights(folder, state)}
-        _write(folder / "config.json", json.dumps(settings, indent=2).encode())
+        (folder / "config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
 
 
 def load_encoder(directory: str | Path) -> tuple[str, dict[str, Any], dict[str, torch.Tensor]]:
@@ -128,7 +126,7 @@ def read_config(directory: Path) -> MellowConfig:
     settings = read_settings(directory)
     try:
         return MellowConfig(**settings)
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # whatever transformers makes of it
         raise ModelError(f"{directory / 'config.json'} is damaged ({_first_sentence(error)}).") from None
 
 
@@ -151,19 +149,6 @@ def _first_sentence(error: Exception) -> str:
     return lines[0].partition(". ")[0][:200].rstrip(".")
 
 
-def _read_json(directory: Path) -> dict[str, Any]:
-    path = directory / "config.json"
-    if not path.is_file():
-        raise ModelError(f"{directory} is no model directory: config.json is missing.")
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is damaged ({error}).") from None
-    if not isinstance(settings, dict):
-        raise ModelError(f"{path} is damaged (it holds no object).")
-    return settings
-
-
 def _read_weights(directory: Path, weights: Mapping[str, Any], *, verify: bool) -> dict[str, torch.Tensor]:
     path = check_weights(directory, weights, verify=verify)
     try:
@@ -176,35 +161,7 @@ def _write_weights(folder: Path, state: Mapping[str, torch.Tensor]) -> dict[str,
     """Write the tensors; returns what is recorded of the file."""
     path = folder / WEIGHTS
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, str(path), metadata={"format": "pt"})
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
     return {"bytes": path.stat().st_size, "sha256": sha256(path)}
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def _new_directory(path: Path) -> Iterator[Path]:
-    """A temporary directory beside `path`, which becomes it at the end or vanishes."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ModelError(f"{path} exists already; give a new directory.")
-    partial = path.parent / f".{path.name}.{os.getpid()}.part"
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        handle = os.open(partial, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
-        os.replace(partial, path)
-    except OSError as error:
-        raise ModelError(f"The model directory {path} cannot be written ({error.strerror or error}).") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _restore_buffer(model: nn.Module, name: str) -> None:

@@ -15,6 +15,7 @@ from mellow.errors import ModelError, QuestionError
 from mellow.model.configuration import MellowConfig
 from mellow.model.modeling import IGNORE, left_pad
 from mellow.processor import Processor, Source
+from mellow.stored.settings import read_settings
 from mellow.text.tokenizer import Tokenizer
 
 __all__ = ["MellowProcessor"]
@@ -67,7 +68,8 @@ class MellowProcessor(ProcessorMixin):  # type: ignore[misc]
         if answers is not None:
             data["labels"] = left_pad(targets, fill=IGNORE)[0]
         batch = BatchFeature(data)
-        batch["features"] = [self._windows(source) for sources in clips for source in prompt.slots(sources)]
+        heard = [[self._windows(source) for source in sources] for sources in clips]
+        batch["features"] = [windows for sources in heard for windows in prompt.slots(sources)]
         return batch
 
     def batch_decode(self, ids: torch.Tensor | Sequence[Sequence[int]]) -> list[str]:
@@ -94,15 +96,19 @@ class MellowProcessor(ProcessorMixin):  # type: ignore[misc]
         path = next((folder / name for name in (SETTINGS, "config.json") if (folder / name).is_file()), None)
         if path is None:
             raise ModelError(f"{folder} is no model directory: it has neither {SETTINGS} nor config.json.")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_settings(folder, path.name)
         sizes = found.get("encoder_config", {})
-        settings = {name: found[name] for name in ("encoder", "layout") if name in found}
+        settings: dict[str, Any] = {name: found[name] for name in ("encoder", "layout") if name in found}
         settings["mel_bins"] = found.get("mel_bins", sizes.get("mel_bins", 64))
         return cls(Tokenizer.from_file(folder / "tokenizer.json"), **settings)
 
     def _windows(self, source: Source) -> list[torch.Tensor]:
-        clip = self.processor.clip(source)
-        return [torch.from_numpy(mel_FM) for mel_FM in self.processor.features(clip)]
+        views = list(self.processor.views(self.processor.clip(source)))
+        if len(views) > 1:
+            raise QuestionError(
+                "This model hears 10 s at a time; cut the clip, or use mellow.load, which asks about each window."
+            )
+        return [torch.from_numpy(mel_FM) for mel_FM in views[0].windows]
 
 
 AutoProcessor.register(MellowConfig, MellowProcessor, exist_ok=True)

@@ -37,6 +37,8 @@ def load_two_part(directory: str | Path, *, verify: bool = False) -> MellowForCo
     """
     directory = Path(directory)
     config = read_config(directory)
-    stored = TwoPartState.open(directory, {"base": config.base, "adapter": config.adapter}, verify=verify)
+    stored = TwoPartState.open(
+        directory, {"base": config.base, "adapter": config.adapter, "weights": config.weights}, verify=verify
+    )
     state = {name: torch.from_numpy(array) for name, array in stored.items()}
     return assemble(config, state, what=f"The model {directory}")

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from mellow.errors import ModelError
-from mellow.runtime.write import sha256
+from mellow.runtime.language import language_sizes
+from mellow.stored.files import sha256
+from mellow.text.heard import HeardWords
 
 __all__ = ["GraphDirectory"]
 
@@ -37,14 +39,25 @@ class GraphDirectory:
             raise ModelError(f"{path} is no graph directory: config.json cannot be read ({error.strerror}).") from None
         except (ValueError, KeyError, TypeError):
             raise ModelError(f"{path / 'config.json'} tells of no graphs; make them with 'mellow export'.") from None
-        for name, recorded in files.items():
-            file = path / name
-            if not file.is_file():
-                raise ModelError(f"The graphs {path} lack {name}; export the model again.")
-            sound = file.stat().st_size == recorded["bytes"] and (not verify or sha256(file) == recorded["sha256"])
-            if not sound:
-                raise ModelError(f"{file} is damaged: it is not what was written; export the model again.")
-        return cls(path, config)
+        found = cls(path, config)
+        try:
+            for name, recorded in files.items():
+                found._check(name, recorded, verify=verify)
+            language_sizes(config["text_config"])
+            found.embedding()
+            if config.get("heard"):
+                HeardWords.from_dict(config["heard"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ModelError(f"{path / 'config.json'} is damaged ({reason}); export the model again.") from None
+        return found
+
+    def _check(self, name: str, recorded: Mapping[str, Any], *, verify: bool) -> None:
+        file = self.path / name
+        if not file.is_file():
+            raise ModelError(f"The graphs {self.path} lack {name}; export the model again.")
+        if file.stat().st_size != recorded["bytes"] or (verify and sha256(file) != recorded["sha256"]):
+            raise ModelError(f"{file} is damaged: it is not what was written; export the model again.")
 
     def embedding(self) -> dict[str, np.ndarray]:
         """The parts of the input embedding, mapped from the decoder's weights."""

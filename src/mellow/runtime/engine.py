@@ -28,6 +28,7 @@ from mellow.text.prompt import ROW
 __all__ = ["OnnxEngine"]
 
 POSITIONS = 2048  # rotary tables of these many at first; they grow
+AT_ONCE = 512  # positions of a pass: some ONNX Runtimes hold heads x new x all of them, and longer passes are no faster
 
 
 class OnnxEngine:
@@ -70,18 +71,15 @@ class OnnxEngine:
     ) -> OnnxEngine:
         """Make the graphs of a model in memory; see `write.write_graphs`."""
         threads = threads or available_threads()
-        kept = WeightMemory(), WeightMemory()
-        made = [
-            make(config, state, weights, precision=precision)
-            for make, weights in zip((encoder_graph, decoder_graph), kept, strict=True)
-        ]
-        encoder, decoder = (
-            open_session(content, threads=threads, arrays=weights.arrays)
-            for content, weights in zip(made, kept, strict=True)
-        )
-        everything = {**kept[1].arrays, **kept[1].others}
-        table = {name: array for name, array in everything.items() if name.startswith(EMBEDDING)}
-        return cls(config, encoder, decoder, EmbeddingTable(table, decoder_width(config)))
+        sessions: list[onnxruntime.InferenceSession] = []
+        table: dict[str, np.ndarray] = {}
+        for make in (encoder_graph, decoder_graph):  # one after the other: each session copies its weights
+            weights = WeightMemory()
+            graph = make(config, state, weights, precision=precision)
+            sessions.append(open_session(graph, threads=threads, arrays=weights.arrays))
+            everything = {**weights.arrays, **weights.others}
+            table |= {name: array for name, array in everything.items() if name.startswith(EMBEDDING)}
+        return cls(config, sessions[0], sessions[1], EmbeddingTable(table, decoder_width(config)))
 
     # --- hearing ------------------------------------------------------------------------------------------------------
 
@@ -108,7 +106,7 @@ class OnnxEngine:
     def _hear(self, mel_FM: np.ndarray) -> list[np.ndarray]:
         try:
             return list(self.encoder.run(self.hears, {"mel": np.ascontiguousarray(mel_FM[None], np.float32)}))
-        except onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException as error:
+        except Exception as error:  # of several kinds, all its own
             raise ModelError(f"The encoder cannot hear a window of {len(mel_FM)} frames ({_first(error)}).") from None
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -157,10 +155,14 @@ class OnnxEngine:
         if not past.store.claim(past.lengths_B, new, past.lengths_B + counts_B):
             past = past.copy(range(batch), new + ROOM)
             past.store.filled_B = past.lengths_B + counts_B
-        most = int(past.lengths_B.max(initial=0)) + new
-        if most > len(self.turns[0]):
-            self.turns = _rotation(2 * most, self.sizes["head_width"], self.sizes["theta"])
         return past
+
+    def _turns(self, positions: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rotary tables of at least so many positions."""
+        turns = self.turns  # other threads may put others in their place
+        if positions > len(turns[0]):
+            self.turns = turns = _rotation(2 * positions, self.sizes["head_width"], self.sizes["theta"])
+        return turns
 
     def _read(self, past: Past, embeds_BSD: np.ndarray, wanted: Sequence[tuple[int, int]]) -> np.ndarray:
         """Logits (R, V) of the wanted positions (row, place among the new ones), in their order."""
@@ -181,13 +183,14 @@ class OnnxEngine:
         store = past.store
         binding = store.binding(self.decoder, rows)
         last_B = (past.lengths_B[rows.start : rows.stop] + start + embeds_BSD.shape[1] - 1).astype(np.int32)
+        cosines, sines = self._turns(int(last_B.max()) + 1)
         inputs = {
             "embeds": np.ascontiguousarray(embeds_BSD),
             "last_positions": last_B,
             "length": np.array(last_B.max() + 1, np.int32),
             "rows": rows_R,
-            "cosines": self.turns[0],
-            "sines": self.turns[1],
+            "cosines": cosines,
+            "sines": sines,
         }
         for name, array in inputs.items():
             binding.bind_cpu_input(name, array)
@@ -204,12 +207,13 @@ def decoder_width(config: Mapping[str, Any]) -> int:
 def _passes(batch: int, new: int, *, any_past: bool) -> Iterator[tuple[range, range]]:
     """Rows and new positions of each pass: ONNX Runtime reads several positions of several rows only without a past.
 
-    Otherwise it is row by row or position by position, whichever is less often.
+    Otherwise it is row by row or position by position, whichever is less often; long rows are read in parts.
     """
-    if batch == 1 or new == 1 or not any_past:
+    if new <= AT_ONCE and (batch == 1 or new == 1 or not any_past):
         yield range(batch), range(new)
     elif batch <= new:
-        yield from ((range(b, b + 1), range(new)) for b in range(batch))
+        parts = [range(start, min(start + AT_ONCE, new)) for start in range(0, new, AT_ONCE)]
+        yield from ((range(b, b + 1), part) for b in range(batch) for part in parts)
     else:
         yield from ((range(batch), range(s, s + 1)) for s in range(new))
 

@@ -39,7 +39,6 @@ def attention(graph: Graph, x_BNW: str, qkv: str, *, heads: int, bias: str = "")
     """Every token attends to all of its row of the batch: mixed values (B, N, W), before the projection.
 
     qkv: name of the linear layer that makes queries, keys and values; bias: added to the scores (B or 1, H, N, N).
-    Written out: ONNX Runtime's MultiHeadAttention takes three times as long for small windows (measured, 0 threads).
     """
     packed = linear(graph, x_BNW, qkv)
     parts = graph.ops("Split", [packed], [graph.fresh("part") for _ in range(3)], axis=-1, num_outputs=3)

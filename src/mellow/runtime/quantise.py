@@ -14,6 +14,7 @@ import numpy as np
 
 __all__ = ["BLOCK", "Blocks", "quantise_blocks", "quantise_columns", "restore"]
 
+ROWS = 2048  # quantised at once: bounds the memory
 BLOCK = 32  # columns that share a scale; the base language model's own 4-bit blocks have as many
 
 
@@ -34,6 +35,11 @@ def quantise_blocks(weight_NK: np.ndarray, bits: int) -> Blocks:
 
     Each block spans from its smallest to its largest value (and 0, which stays exact).
     """
+    parts = [_quantise(weight_NK[n : n + ROWS], bits) for n in range(0, len(weight_NK), ROWS)]
+    return Blocks(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _quantise(weight_NK: np.ndarray, bits: int) -> Blocks:
     rows, columns = weight_NK.shape
     blocks_NGS = np.pad(weight_NK, ((0, 0), (0, -columns % BLOCK))).reshape(rows, -1, BLOCK).astype(np.float32)
     top = (1 << bits) - 1

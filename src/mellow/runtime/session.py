@@ -28,7 +28,7 @@ def open_session(
     """Open a graph: a file with its weights beside it, or its content with the arrays of its weights.
 
     threads: of this session; waiting ones sleep instead of spinning, as other sessions and numpy want the cores, too.
-    Raises ModelError where ONNX Runtime refuses it. The arrays are used in place: keep them.
+    Raises ModelError where ONNX Runtime refuses it. It copies the arrays.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

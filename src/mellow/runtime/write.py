@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +15,10 @@ from mellow.runtime.graph import Graph, State, WeightFile, Weights, pack
 from mellow.runtime.htsat import add_htsat
 from mellow.runtime.language import EMBEDDING, build_language_model, language_sizes
 from mellow.runtime.mapper import Outputs, add_outputs
+from mellow.stored.files import new_directory, sha256
 
-__all__ = ["PRECISIONS", "Precision", "decoder_graph", "encoder_graph", "sha256", "write_graphs"]
+__all__ = ["PRECISIONS", "Precision", "decoder_graph", "encoder_graph", "write_graphs"]
 
-HASHED_AT_ONCE = 1 << 20
 ENCODERS: dict[str, Callable[[Graph, Mapping[str, Any], str], Outputs]] = {
     "ced": add_ced,
     "htsat": add_htsat,
@@ -90,7 +86,7 @@ def write_graphs(
     Raises ModelError for a directory that exists or cannot be written, and for a model that has no graph.
     """
     chosen(precision)
-    with _new_directory(Path(directory)) as folder:
+    with new_directory(Path(directory)) as folder:
         with WeightFile(folder / "encoder.weights") as weights:
             (folder / "encoder.onnx").write_bytes(encoder_graph(config, state, weights, precision=precision))
         with WeightFile(folder / "decoder.weights") as weights:
@@ -102,41 +98,3 @@ def write_graphs(
         graphs = {"precision": precision, "files": files, "embedding": embedding}
         (folder / "config.json").write_text(json.dumps({**config, "graphs": graphs}, indent=2), encoding="utf-8")
     return Path(directory)
-
-
-def sha256(path: Path) -> str:
-    """Of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(HASHED_AT_ONCE):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-@contextmanager
-def _new_directory(path: Path) -> Iterator[Path]:
-    """A temporary directory beside `path`, which becomes it at the end or vanishes."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ModelError(f"{path} exists already; give a new directory.")
-    partial = path.parent / f".{path.name}.{os.getpid()}.part"
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        for file in [*partial.iterdir(), partial]:
-            _sync(file)
-        os.replace(partial, path)
-    except OSError as error:
-        raise ModelError(f"The graphs {path} cannot be written ({error.strerror or error}).") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file or directory is on disk; directories cannot be waited for on Windows."""
-    if path.is_dir() and os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from mellow.errors import ModelError
+from mellow.stored.files import sha256
 from mellow.stored.names import BUNDLED
 
-__all__ = ["BASE", "find_base", "fingerprint", "sha256"]
+__all__ = ["BASE", "find_base", "fingerprint"]
 
 BASE = "base.gguf"
-HASHED_AT_ONCE = 1 << 20
 
 
 def find_base(directory: Path, settings: Mapping[str, Any], *, verify: bool) -> Path:
@@ -28,10 +28,12 @@ def find_base(directory: Path, settings: Mapping[str, Any], *, verify: bool) -> 
         raise ModelError(f"The base language model {name} of {directory} is missing here and in the bundled model.")
     if "sha256" not in recorded and verify:
         raise ModelError(f"The model {directory} does not tell the sha256 of its base language model in config.json.")
-    if path.stat().st_size != int(recorded.get("bytes", path.stat().st_size)):
+    if path.stat().st_size != recorded.get("bytes", path.stat().st_size):
         raise ModelError(f"The base language model {path} is damaged: its size is not that in config.json.")
     if verify and sha256(path) != recorded["sha256"]:
-        raise ModelError(f"The base language model {path} is damaged: its sha256 is not {recorded['sha256'][:12]}...")
+        raise ModelError(
+            f"The base language model {path} is damaged: its sha256 is not {str(recorded['sha256'])[:12]}..."
+        )
     return path
 
 
@@ -46,12 +48,3 @@ def fingerprint(directory: Path, *more: str) -> str:
         if not part.is_file():
             raise ModelError(f"The model {directory} lacks its part {part.name}.")
     return hashlib.sha256(" ".join([*(sha256(part) for part in parts), *more]).encode()).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """Of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(HASHED_AT_ONCE):
-            digest.update(block)
-    return digest.hexdigest()

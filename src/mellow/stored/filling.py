@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +12,9 @@ from filelock import FileLock, Timeout
 
 from mellow.stored.cache import MOST_BYTES, Entry, entries, models_folder, touch
 
-__all__ = ["obtain", "remove"]
+__all__ = ["obtain", "remove", "sweep"]
+
+PARTIAL = ".part"  # as `files.new_directory` names it
 
 
 def obtain(name: str, make: Callable[[Path], object], *, is_sound: Callable[[Path], bool]) -> Path:
@@ -32,31 +36,43 @@ def obtain(name: str, make: Callable[[Path], object], *, is_sound: Callable[[Pat
 
 
 def remove(found: Sequence[Entry]) -> Sequence[Entry]:
-    """Remove models, and what killed processes left of them; returns those that another process holds."""
+    """Remove models; returns those that another process holds, or that cannot be removed."""
     busy = []
     for entry in found:
         try:
             with FileLock(_lock(entry.path), timeout=0):
                 _delete(entry.path)
-        except Timeout:
+        except (Timeout, OSError):
             busy.append(entry)
     return busy
 
 
+def sweep() -> None:
+    """Remove what killed processes left half-made."""
+    for path in models_folder().glob(f".*{PARTIAL}"):
+        name = path.name[1:].rsplit(".", 2)[0]  # of `.NAME.PID.part`
+        with contextlib.suppress(Timeout, OSError), FileLock(_lock(path.with_name(name)), timeout=0):
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def _trim(*, kept: str) -> None:
-    """Remove what was not used for longest until the rest is small enough."""
+    """Remove what killed processes left, and what was not used for longest until the rest is small enough."""
+    sweep()
     found = list(entries())
     total = sum(entry.size for entry in found)
     while total > MOST_BYTES and found:
         oldest = found.pop()
-        if oldest.name != kept:
-            remove([oldest])
+        if oldest.name != kept and not remove([oldest]):
             total -= oldest.size
 
 
 def _delete(directory: Path) -> None:
-    for path in [directory, *directory.parent.glob(f".{directory.name}.*")]:
-        shutil.rmtree(path, ignore_errors=True)
+    """Out of sight at once, or, where Windows has a file of it in use, not at all."""
+    if directory.is_dir():
+        gone = directory.with_name(f".{directory.name}.{os.getpid()}{PARTIAL}")
+        shutil.rmtree(gone, ignore_errors=True)
+        os.replace(directory, gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _lock(directory: Path) -> Path:

@@ -1,6 +1,7 @@
 """Two-part models: a base language model in a 4-bit GGUF that training never changes, and what was trained.
 
-MODEL_DIR/config.json           the model's config; `base` names the GGUF and its sha256, `adapter` its rank and alpha
+MODEL_DIR/config.json           the model's config; `base` names the GGUF and its sha256, `adapter` its rank and alpha,
+                                `weights` the bytes and sha256 of trained.safetensors
 MODEL_DIR/trained.safetensors   encoder, mapper, event head and low-rank adapters; matrices in int8 (`packing`)
 MODEL_DIR/tokenizer.json
 MODEL_DIR/base.gguf             only in the directory that ships it; others find it in the bundled model
@@ -8,6 +9,7 @@ MODEL_DIR/base.gguf             only in the directory that ships it; others find
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -20,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from mellow.errors import ModelError
 from mellow.stored.base import BASE, find_base
+from mellow.stored.files import sha256, sync
 from mellow.stored.llama import LlamaFile
 from mellow.stored.packing import check_packed, pack, packed_names, restore, unpack
 
@@ -50,12 +53,18 @@ class TwoPartState(Mapping[str, np.ndarray]):
 
     @classmethod
     def open(cls, directory: Path, settings: Mapping[str, Any], *, verify: bool) -> TwoPartState:
-        """Open a two-part directory; verify: the base's sha256, too (0.1 s).
+        """Open a two-part directory; verify: the sha256 of base and trained part, too (0.1 s).
 
         settings: its config.json. Raises ModelError naming the part that is missing, damaged or unfit.
         """
         base = find_base(directory, settings, verify=verify)
         packed = _read_packed(directory)
+        recorded = settings.get("weights") or {}
+        if recorded and (
+            (directory / TRAINED).stat().st_size != recorded.get("bytes")
+            or (verify and sha256(directory / TRAINED) != recorded.get("sha256"))
+        ):
+            raise ModelError(f"{directory / TRAINED} is not the part that config.json tells of; save the model again.")
         try:
             scale = float(settings["adapter"]["alpha"]) / float(settings["adapter"]["rank"])
         except (KeyError, TypeError, ValueError, ZeroDivisionError):
@@ -100,7 +109,7 @@ def write_two_part(
     tokenizer: str | Path,
     base: str | Path | None = None,
 ) -> None:
-    """Write a two-part model: nothing is left half-written.
+    """Write a two-part model: whoever is killed leaves the old one, or one that is refused as a mixture of both.
 
     settings: the text of its config.json.
     trained: tensors by name: `encoder.*`, `mapper.*`, `events.*` and, for each adapted matrix of the language model,
@@ -117,9 +126,11 @@ def write_two_part(
     save_file(pack(trained), str(partial[TRAINED]))
     if base is not None:
         shutil.copyfile(base, partial[BASE])
-    partial["config.json"].write_text(settings, encoding="utf-8")
+    weights = {"bytes": partial[TRAINED].stat().st_size, "sha256": sha256(partial[TRAINED])}
+    whole = {**json.loads(settings), "weights": weights}
+    partial["config.json"].write_text(json.dumps(whole, indent=2), encoding="utf-8")
     for path in partial.values():
-        _sync(path)
+        sync(path)
     for name, path in partial.items():
         os.replace(path, directory / name)
 
@@ -139,9 +150,3 @@ def _read_packed(directory: Path) -> dict[str, np.ndarray]:
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}).") from None
     return packed
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file is on disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

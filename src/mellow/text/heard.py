@@ -9,6 +9,7 @@ likely and the events come from the model's event head, where it has one; times 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -52,6 +53,10 @@ class HeardWords:
     events: Sequence[Sequence[int]] = ()
     marks: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not len(self.names) == len(self.mean) == len(self.spread):
+            raise TypeError("names, mean and spread differ in length")
+
     @classmethod
     def make(
         cls,
@@ -90,7 +95,9 @@ class HeardWords:
         return cls(**settings)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON has it: lists, no tuples."""
+        found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return found
 
     def normalise(self, scores: np.ndarray) -> np.ndarray:
         """Class logits (..., C) as distances from the class's mean in spreads, float32."""

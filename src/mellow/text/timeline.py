@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["STEP_SECONDS", "Event", "Timeline", "read_timeline"]
+__all__ = ["LIKELY", "STEP_SECONDS", "Event", "Timeline", "read_timeline", "step_times"]
 
 STEP_SECONDS = 0.16  # of CED: 16 frames of 10 ms
+WINDOW_SECONDS = 10.0
+STEPS_PER_WINDOW = 62  # whole steps of a window; a shorter clip may have one more
 LIKELY = 0.1  # least probability at its peak with which a sound is taken for an event
 EDGE = 0.4  # an event reaches as far as its probability is this share of its peak
 GAP_STEPS = 4  # rests of up to 0.64 s do not part an event
@@ -34,6 +36,14 @@ class Timeline(NamedTuple):
     events: Sequence[Event] = ()
 
 
+def step_times(steps: int) -> np.ndarray:
+    """When each of the joined steps (T) of a clip begins, in seconds: the rest of a window has no step of its own."""
+    number_T = np.arange(steps)
+    window_T = number_T // STEPS_PER_WINDOW if steps > STEPS_PER_WINDOW + 1 else np.zeros(steps, int)
+    times_T: np.ndarray = WINDOW_SECONDS * window_T + STEP_SECONDS * (number_T - STEPS_PER_WINDOW * window_T)
+    return times_T
+
+
 def read_timeline(scores_TS: np.ndarray) -> Timeline:
     """The timeline of a clip from the logits of S sounds at each of T steps."""
     chances_TS = 1 / (1 + np.exp(-np.clip(scores_TS.astype(np.float32), -30, 30)))
@@ -44,13 +54,14 @@ def read_timeline(scores_TS: np.ndarray) -> Timeline:
 
 def _events(chances_TS: np.ndarray) -> list[Event]:
     found: list[Event] = []
+    times_T = step_times(len(chances_TS))
     for sound in np.flatnonzero(chances_TS.max(0) >= LIKELY):
         chances_T = chances_TS[:, sound]
         steps = np.flatnonzero(chances_T >= EDGE * chances_T.max())
         for run in np.split(steps, np.flatnonzero(np.diff(steps) > GAP_STEPS) + 1):
             peak = float(chances_T[run].max())
             if peak >= LIKELY:
-                start, end = float(run[0] * STEP_SECONDS), float((run[-1] + 1) * STEP_SECONDS)
+                start, end = float(times_T[run[0]]), float(times_T[run[-1]]) + STEP_SECONDS
                 found.append(Event(int(sound), round(start, 2), round(end, 2), round(peak, 3)))
     found = sorted(found, key=lambda event: -event.probability)[:MOST]
     return sorted(found, key=lambda event: (event.start, event.end, event.sound))

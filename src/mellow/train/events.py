@@ -7,6 +7,7 @@ event's recording (cross-fitting), and does not know some of the sounds at all, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -18,13 +19,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.progress import Progress
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mellow.data.scene import Scene
 from mellow.data.store import audio_path
+from mellow.errors import DataError
 from mellow.model.events import EventHead
-from mellow.text.timeline import STEP_SECONDS, Event, Timeline, read_timeline
+from mellow.stored.files import sync
+from mellow.text.timeline import LIKELY, STEP_SECONDS, Event, Timeline, read_timeline, step_times
 from mellow.train.features import FeatureCache
 
 __all__ = ["Events", "fit_events", "truth"]
@@ -39,7 +43,6 @@ LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.05
 DROPOUT = (0.2, 0.3)  # of frames and of the hidden layer
 RARE = -5.0  # start of the output's bias: a sound is rare
-STEPS_PER_WINDOW = 62  # whole steps of a window of 10 s; a shorter clip may have one more
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def fit_events(
     """
     sounds = sorted({event.sound for scene in scenes for event in scene.events})
     clips = [audio_path(scene.name) for scene in scenes]
-    stored = _read(folder, sounds, clips, width)
+    key = _key(scenes, [cache.path(clip) for clip in clips], width=width, seed=seed)
+    stored = _read(folder, key, width)
     if stored is not None:
         return stored
     lengths = [len(cache.read(clip)["frames"]) for clip in clips]
@@ -87,33 +91,49 @@ def fit_events(
         head = fit_head(steps, sounds, width=width, seed=seed, fold=None)
         progress.advance(task)
     events = Events(head, sounds, dict(zip(clips, unheard(scenes, lengths, scores_FNS, sounds), strict=True)))
-    _write(folder, events)
+    _write(folder, events, key)
     return events
 
 
-def _read(folder: Path, sounds: list[str], clips: list[str], width: int) -> Events | None:
-    """What an earlier call has written, if it was about the same."""
-    if not (folder / TIMELINES).is_file() or not (folder / HEAD).is_file():
-        return None
-    stored = json.loads((folder / TIMELINES).read_text(encoding="utf-8"))
-    state = load_file(str(folder / HEAD))
-    if stored["sounds"] != sounds or list(stored["timelines"]) != clips or len(state["linear1.weight"]) != width:
-        return None
-    head = EventHead(frame_width=state["linear1.weight"].shape[1], width=width, sounds=len(sounds))
-    head.load_state_dict(state)
-    timelines = {
-        clip: Timeline(likely, [Event(*event) for event in events])
-        for clip, (likely, events) in stored["timelines"].items()
-    }
-    return Events(head.eval().requires_grad_(False), sounds, timelines)
+def _key(scenes: Sequence[Scene], features: Sequence[Path], *, width: int, seed: int) -> str:
+    """What a result is known by: the scenes, the files of their features (named by audio and encoder), and settings."""
+    parts = [
+        width,
+        seed,
+        LIKELY,
+        *((path.parent.name, path.name, repr(s)) for path, s in zip(features, scenes, strict=True)),
+    ]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _write(folder: Path, events: Events) -> None:
+def _read(folder: Path, key: str, width: int) -> Events | None:
+    """What an earlier call has written, if it was about the same and is whole."""
+    try:
+        stored = json.loads((folder / TIMELINES).read_text(encoding="utf-8"))
+        if stored["key"] != key:
+            return None
+        state = load_file(str(folder / HEAD))
+        with torch.random.fork_rng():  # a second start draws what follows as the first one did
+            head = EventHead(frame_width=state["linear1.weight"].shape[1], width=width, sounds=len(stored["sounds"]))
+        head.load_state_dict(state)
+        timelines = {
+            clip: Timeline(likely, [Event(*event) for event in events])
+            for clip, (likely, events) in stored["timelines"].items()
+        }
+        return Events(head.eval().requires_grad_(False), stored["sounds"], timelines)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError):
+        return None
+
+
+def _write(folder: Path, events: Events, key: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{TIMELINES}.{os.getpid()}.part"
     save_file(events.head.state_dict(), str(partial))
+    sync(partial)
     os.replace(partial, folder / HEAD)
-    partial.write_text(json.dumps({"sounds": events.sounds, "timelines": events.timelines}), encoding="utf-8")
+    whole = {"key": key, "sounds": events.sounds, "timelines": events.timelines}
+    partial.write_text(json.dumps(whole), encoding="utf-8")
+    sync(partial)
     os.replace(partial, folder / TIMELINES)
 
 
@@ -157,6 +177,10 @@ def fit_head(steps: Steps, sounds: Sequence[str], *, width: int, seed: int, fold
     if fold is not None:
         leave_N = ((steps.fold_N >> fold) & 1).bool() | steps.truth_NS[:, unknown_of(fold, sounds)].bool().any(1)
         chosen_N = chosen_N[~leave_N]
+    if not len(chosen_N):
+        raise DataError(
+            "The scenes have too few different recordings to fit an event head; compose more, or leave data.scenes out."
+        )
     mean_E, spread_E = _moments(steps.frames_NE, chosen_N)
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
@@ -212,9 +236,7 @@ def unheard(
 
 def _steps_of(start_s: float, end_s: float, steps: int) -> np.ndarray:
     """The steps that a stretch of time fills to a quarter at least; the one in its middle if there is none."""
-    number_T = np.arange(steps)
-    window_T = number_T // STEPS_PER_WINDOW if steps > STEPS_PER_WINDOW + 1 else np.zeros(steps, int)
-    time_T = 10.0 * window_T + STEP_SECONDS * (number_T - STEPS_PER_WINDOW * window_T)
+    time_T = step_times(steps)
     inside = np.flatnonzero((time_T + 0.75 * STEP_SECONDS > start_s) & (time_T + 0.25 * STEP_SECONDS < end_s))
     if len(inside):
         return inside

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +13,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from mellow.data.phrases import HELD_OUT, sounds
-from mellow.errors import RecipeError
+from mellow.errors import ModelError, RecipeError
 from mellow.model.base import llama_config_of_gguf, read_llama_gguf
 from mellow.model.build import build_events
 from mellow.model.ced import CedConfig
@@ -24,6 +23,7 @@ from mellow.model.mapper import CompactMapper
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.model.one_part import read_config
 from mellow.model.two_part import BUNDLED, read_trained
+from mellow.stored.files import sha256
 from mellow.text.heard import HeardWords
 from mellow.text.tokenizer import Tokenizer
 from mellow.train.recipe import ModelRecipe
@@ -76,7 +76,7 @@ def initial_model(recipe: ModelRecipe) -> MellowForConditionalGeneration:
         encoder_config=sizes,
         text_config=text_config,
         frames_per_row=recipe.frames_per_row,
-        base={"file": BASE_NAME, "bytes": base.stat().st_size, "sha256": hashlib.sha256(base.read_bytes()).hexdigest()},
+        base={"file": BASE_NAME, "bytes": base.stat().st_size, "sha256": sha256(base)},
         adapter={"rank": recipe.adapter_rank, "alpha": recipe.adapter_alpha},
     )
     model = MellowForConditionalGeneration(config)
@@ -118,7 +118,10 @@ def start_as(model: MellowForConditionalGeneration, recipe: ModelRecipe) -> None
     for part, module in parts.items():
         if module is not None:
             state = {n.removeprefix(f"{part}."): torch.from_numpy(x) for n, x in trained.items() if n.startswith(part)}
-            module.load_state_dict(state, strict=False)  # all but the counters of batch norms
+            missing = module.load_state_dict(state, strict=False).missing_keys
+            lost = [name for name in missing if not name.endswith("num_batches_tracked")]
+            if lost:
+                raise ModelError(f"The model {directory} lacks tensors, the first being {part}.{lost[0]}.")
 
 
 @torch.no_grad()
@@ -169,6 +172,8 @@ def adapt(model: MellowForConditionalGeneration, recipe: ModelRecipe) -> None:
         trained = read_trained(start_directory(recipe))
         with torch.no_grad():
             for name, parameter in model.language_model.named_parameters(prefix="language_model"):
+                if parameter.requires_grad and _plain(name) not in trained:
+                    raise ModelError(f"The model {recipe.start} lacks tensors, the first being {_plain(name)}.")
                 if parameter.requires_grad:
                     parameter.copy_(torch.from_numpy(trained[_plain(name)]))
 

@@ -87,8 +87,12 @@ def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
             trainer.state.max_steps,
         )
     model.config.heard = {**heard.to_dict(), "muted": []} if heard else {}
-    if model.events is not None:
-        model.config.events = {"width": recipe.model.event_width, "sounds": len(heard.events) if heard else 0}
+    if heard is None:
+        model.events = None  # its sounds have no names
+    head = model.events
+    model.config.events = (
+        {} if head is None else {"width": head.linear1.out_features, "sounds": head.linear2.out_features}
+    )
     save_two_part(
         output / "model",
         config=model.config,

@@ -1,0 +1,68 @@
+"""Writing what must be whole or not there: synced files, directories that appear at once; and sums of files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mellow.errors import ModelError
+
+__all__ = ["UnwritableError", "new_directory", "sha256", "sync"]
+
+HASHED_AT_ONCE = 1 << 20
+
+
+class UnwritableError(ModelError):
+    """A model's directory cannot be written where it was wanted; nothing is wrong with the model."""
+
+
+def sha256(path: Path) -> str:
+    """Of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASHED_AT_ONCE):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or directory is on disk; Windows knows no such thing of directories."""
+    if path.is_dir():
+        if os.name == "nt":
+            return
+        handle = os.open(path, os.O_RDONLY)
+    else:
+        handle = os.open(path, os.O_RDWR)  # Windows syncs none that is only read
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """A temporary directory beside `path`, whose files are synced; it becomes `path` at the end, or vanishes.
+
+    Raises ModelError where `path` exists already (an empty directory does not count), UnwritableError where it cannot
+    be written.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ModelError(f"{path} exists already; give a new directory.")
+    partial = path.parent / f".{path.name}.{os.getpid()}.part"
+    try:
+        shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had the same number
+        partial.mkdir(parents=True)
+        yield partial
+        for file in [*partial.iterdir(), partial]:
+            sync(file)
+        if path.is_dir():
+            path.rmdir()
+        os.replace(partial, path)
+    except OSError as error:
+        raise UnwritableError(f"The directory {path} cannot be written ({error.strerror or error}).") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
