@@ -44,7 +44,10 @@ def change_trained(folder: Path, change: Callable[[dict[str, np.ndarray]], objec
     save_file(tensors, str(path))
 
 
-NEED_TORCH = ("unknown language model",)  # other language models than Llamas are for torch
+NEED_TORCH = ("unknown language model", "a language model that is no object")  # for torch, as no Llama is
+    "unknown language model",
+    "a language model that is no object",
+)  # other language models than Llamas are for torch
 QUERY = "language_model.model.layers.0.self_attn.q_proj"
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),

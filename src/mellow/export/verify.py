@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,8 @@ class Comparison:
 def compare(model: Mellow, graphs: str | Path, clips: Sequence[str | Path | Clip]) -> Comparison:
     """Ask a model on the torch engine and its graphs the same about each clip, and about pairs of them.
 
+    Of each, one open question in turn and all those with options.
+
     Raises AudioError for clips that cannot be heard, ModelError without clips or for graphs that are damaged.
     """
     if not clips:
@@ -88,15 +91,15 @@ def compare(model: Mellow, graphs: str | Path, clips: Sequence[str | Path | Clip
     errors: list[float] = []
     tokens: list[bool] = []
     choices: list[bool] = []
-    for group in [*((clip,) for clip in clips), *zip(clips[::2], clips[1::2], strict=False)]:
+    groups = [*((clip,) for clip in clips), *zip(clips[::2], clips[1::2], strict=False)]
+    for group, question in zip(groups, cycle(QUESTIONS), strict=False):
         ears = model.listen(*group), other.listen(*group)
-        for question in QUESTIONS:
-            path = _greedy(model, ears[0].prefixes[0], question, len(group))
-            exact_LV, found_LV = (_logits(ear.model, ear.prefixes[0], question, len(group), path) for ear in ears)
-            errors.append(float(np.abs(exact_LV - found_LV).max()))
-            tokens += (exact_LV.argmax(1) == found_LV.argmax(1)).tolist()
-        for question, options in CHOICES:
-            exact, found = (ear.ask(question, choices=options).probabilities for ear in ears)
+        path = _greedy(model, ears[0].prefixes[0], question, len(group))
+        exact_LV, found_LV = (_logits(ear.model, ear.prefixes[0], question, len(group), path) for ear in ears)
+        errors.append(float(np.abs(exact_LV - found_LV).max()))
+        tokens += (exact_LV.argmax(1) == found_LV.argmax(1)).tolist()
+        for closed, options in CHOICES:
+            exact, found = (ear.ask(closed, choices=options).probabilities for ear in ears)
             choices.append(int(np.argmax(exact)) == int(np.argmax(found)))
     return Comparison(max(errors), float(np.mean(tokens)), float(np.mean(choices)), len(tokens), len(choices))
 
