@@ -45,9 +45,6 @@ def change_trained(folder: Path, change: Callable[[dict[str, np.ndarray]], objec
 
 
 NEED_TORCH = ("unknown language model", "a language model that is no object")  # for torch, as no Llama is
-    "unknown language model",
-    "a language model that is no object",
-)  # other language models than Llamas are for torch
 QUERY = "language_model.model.layers.0.self_attn.q_proj"
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),
