@@ -15,7 +15,7 @@ from mellow.text.heard import HeardWords
 
 __all__ = ["DEFAULT_PRECISION", "check_parts", "entry_name", "open_exported", "open_prepared"]
 
-DEFAULT_PRECISION = "int8"  # the least that loses at most one point on the development recordings (docs/log.md)
+DEFAULT_PRECISION = "int4"  # the least that loses at most one point on the development recordings (docs/log.md)
 VERSION = "1"  # goes up whenever equal parts become other graphs
 LONGEST_NAME = 40  # characters
 

@@ -60,9 +60,8 @@ class OnnxEngine:
         """
         files = GraphDirectory.open(directory, verify=verify)
         threads = threads or available_threads()
-        encoder, decoder = (
-            open_session(str(files.path / f"{n}.onnx"), threads=threads) for n in ("encoder", "decoder")
-        )
+        encoder = open_session(str(files.path / "encoder.onnx"), threads=threads)
+        decoder = open_session(str(files.path / "decoder.onnx"), threads=threads, spinning=True)
         return cls(files.config, encoder, decoder, EmbeddingTable(files.embedding(), decoder_width(files.config)))
 
     @classmethod
@@ -73,10 +72,10 @@ class OnnxEngine:
         threads = threads or available_threads()
         sessions: list[onnxruntime.InferenceSession] = []
         table: dict[str, np.ndarray] = {}
-        for make in (encoder_graph, decoder_graph):  # one after the other: each session copies its weights
-            weights = WeightMemory()
+        for make, spinning in ((encoder_graph, False), (decoder_graph, True)):
+            weights = WeightMemory()  # of one graph at a time: each session copies them
             graph = make(config, state, weights, precision=precision)
-            sessions.append(open_session(graph, threads=threads, arrays=weights.arrays))
+            sessions.append(open_session(graph, threads=threads, spinning=spinning, arrays=weights.arrays))
             everything = {**weights.arrays, **weights.others}
             table |= {name: array for name, array in everything.items() if name.startswith(EMBEDDING)}
         return cls(config, sessions[0], sessions[1], EmbeddingTable(table, decoder_width(config)))

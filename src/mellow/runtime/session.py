@@ -23,11 +23,12 @@ def available_threads() -> int:
 
 
 def open_session(
-    graph: str | bytes, *, threads: int, arrays: Mapping[str, np.ndarray] | None = None
+    graph: str | bytes, *, threads: int, spinning: bool = False, arrays: Mapping[str, np.ndarray] | None = None
 ) -> onnxruntime.InferenceSession:
     """Open a graph: a file with its weights beside it, or its content with the arrays of its weights.
 
-    threads: of this session; waiting ones sleep instead of spinning, as other sessions and numpy want the cores, too.
+    threads: of this session. spinning: waiting ones stay awake for a moment, which pays where many small products
+        follow each other; else they sleep at once, as other sessions and numpy want the cores, too.
     Raises ModelError where ONNX Runtime refuses it. It copies the arrays.
     """
     options = onnxruntime.SessionOptions()
@@ -37,7 +38,7 @@ def open_session(
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # ours are fused already
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False  # inputs of ever other lengths
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
     if arrays:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
         options.add_external_initializers(list(arrays), values)
