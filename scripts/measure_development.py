@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--model", default="mini")
     parser.add_argument("--limit", type=int, default=200, help="items per test")
     parser.add_argument("--out", type=Path, default=Path("runs/measured.jsonl"))
-    parser.add_argument("--dtype", default="auto", help="as in mellow.load: int4 (auto), int8, fp16, bfloat16, ...")
+    parser.add_argument("--dtype", default="auto", help="as in mellow.load: int8 (auto), int4, fp16, bfloat16, ...")
     args = parser.parse_args()
     scenes = read_scenes(args.data / "scenes.jsonl")
     esc = {

@@ -183,6 +183,18 @@ def test_several_rows_read_several_positions(
     assert_close(*found, 1e-4)
 
 
+def test_rows_in_int8_are_rounded_alike_whatever_stands_beside_them(model: MellowForConditionalGeneration) -> None:
+    """So a batch answers as its questions alone do, and a text read in parts as in one piece."""
+    engine = in_memory(model, "int8")
+    x = embeds(2, 6)
+    alone = read(engine, x[:1], np.ones((1, 6)))[0]
+    together = read(engine, x * np.array([1, 300], np.float32)[:, None, None], np.ones((2, 6)))[0]
+    first, cache = read(engine, x[:1, :4], np.ones((1, 4)))
+    second, _ = read(engine, x[:1, 4:], np.ones((1, 2)), cache)
+    assert_close(together[:1], alone, 1e-5)
+    assert_close(np.concatenate([first, second], 1), alone, 1e-5)
+
+
 def test_a_past_is_a_value(engine: OnnxEngine) -> None:
     """Read on from one past in three ways, from each again, and from rows of it: none changes another."""
     _, base = read(engine, embeds(2, 6), np.ones((2, 6)))

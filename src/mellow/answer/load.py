@@ -42,7 +42,7 @@ def load(
     engine: `onnx` (ONNX Runtime on the CPU, needs no torch), `torch`, or `auto`: `onnx` for graphs and for two-part
         models of CED on a Llama, unless device or dtype ask for torch.
     device: `auto`, `cpu`, or, with torch, `cuda` or `mps`.
-    dtype: precision of the weights, or `auto`. `onnx`: `int4` (auto), `int8`, `fp16`, `fp32`, or what graphs were
+    dtype: precision of the weights, or `auto`. `onnx`: `int8` (auto), `int4`, `fp16`, `fp32`, or what graphs were
         exported in; `torch`: `float32` (auto), `bfloat16`, or `int8` on the CPU.
     threads: of each ONNX Runtime session; all cores, at most 8, where it is not given.
     policy: for clips that are not 10 s long, where the layout's own is not wanted.

@@ -76,7 +76,7 @@ def ask(
         str,
         typer.Option(
             metavar="NAME",
-            help="Precision: int4 (auto), int8, fp16 or fp32; with torch float32 (auto), bfloat16 or int8.",
+            help="Precision: int8 (auto), int4, fp16 or fp32; with torch float32 (auto), bfloat16 or int8.",
         ),
     ] = "auto",
     threads: Annotated[

@@ -42,7 +42,7 @@ def export(
     """Write a model's graph directory (see `mellow.runtime`), whole or not at all; returns its path.
 
     model: loaded in float32 (or bfloat16, with its loss); tokenizer: the model's tokenizer.json.
-    precision: `fp32`, `fp16` (weights stored so), `int8` or `int4` (weights of the language model in blocks of 32).
+    precision: `fp32`, `fp16` (weights stored so), `int8` or `int4` (see `docs/edge.md`).
     Raises ModelError for a directory that exists or cannot be written, and for a model that has no graph.
     """
     try:

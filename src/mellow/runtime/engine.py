@@ -28,7 +28,7 @@ from mellow.text.prompt import ROW
 __all__ = ["OnnxEngine"]
 
 POSITIONS = 2048  # rotary tables of these many at first; they grow
-AT_ONCE = 512  # positions of a pass: some ONNX Runtimes hold heads x new x all of them, and longer passes are no faster
+AT_ONCE = 256  # positions of a pass: attention computes what is masked, too, so that longer passes are slower
 
 
 class OnnxEngine:

@@ -30,6 +30,7 @@ MICROSOFT = {
     "FusedMatMul",
     "Gelu",
     "GroupQueryAttention",
+    "MatMulIntegerToFloat",
     "MatMulNBits",
     "MultiHeadAttention",
     "QuickGelu",
@@ -95,15 +96,14 @@ class Graph:
     """A graph under construction; values are known by their names.
 
     state: float32 arrays of the model by the names of its modules; weights: where those of the graph go.
-    bits: of the weights of linear layers: 32; 16 (stored so, computed in float32); 8 or 4 in blocks.
-    dynamic: 8 bits are a scale per output instead, and activations are rounded to 8 bits on the way in.
+    bits: of the weights of linear layers: 32; 16 (stored so, computed in float32); 8, with a scale per output and
+        activations that are rounded on the way in; 4, in blocks.
     """
 
-    def __init__(self, state: State, weights: Weights, *, bits: int = 32, dynamic: bool = False) -> None:
+    def __init__(self, state: State, weights: Weights, *, bits: int = 32) -> None:
         self.state = state
         self.weights = weights
         self.bits = bits
-        self.dynamic = dynamic
         self.nodes: list[bytes] = []
         self.tensors: dict[str, bytes] = {}
         self.inputs: list[bytes] = []
@@ -155,20 +155,37 @@ class Graph:
         """A parameter of the model as it is, float32."""
         return self.weight(name, self.state[name].astype(np.float32, copy=False))
 
-    def linear(self, x: str, name: str, weight_NK: np.ndarray, *, bits: int = 0, out: str = "") -> str:
-        """x (..., K) times a transposed matrix: (..., N), without a bias; bits: where not those of the graph."""
-        rows, columns = weight_NK.shape
-        bits = bits or self.bits
-        if self.dynamic and bits == 8:
-            steps_KN, scales_N = quantise_columns(weight_NK.T)
-            columnwise = [self.weight(f"{name}.steps", steps_KN), self.weight(f"{name}.scales", scales_N)]
-            return self.op("DynamicQuantizeMatMul", x, *columnwise, out=out)
+    def linear(self, x: str, name: str, weight_NK: np.ndarray, *, bias: str = "", reach: float | None = None) -> str:
+        """x (..., K) times a transposed matrix: (..., N), in the precision of the graph.
+
+        bias: the name of a weight (N) that is added. reach: in 8 bits, how large x may get, beyond which it is cut; its
+        rows are then rounded alike whatever stands beside them. None: as large as it is this time.
+        """
+        if self.bits == 8:
+            return self._by_columns(x, name, weight_NK, bias, reach)
+        y = self.table(x, name, weight_NK, bits=self.bits)
+        return self.op("Add", y, bias) if bias else y
+
+    def table(self, x: str, name: str, weight_NK: np.ndarray, *, bits: int, out: str = "") -> str:
+        """x (..., K) times a transposed matrix that lies in the weights as `pack` lays it: (..., N)."""
         stored = [self.weight(part, array) for part, array in pack(name, weight_NK, bits).items()]
         if bits < 16:
+            rows, columns = weight_NK.shape
             how = {"K": columns, "N": rows, "bits": bits, "block_size": BLOCK, "accuracy_level": INTEGER_PRODUCTS}
             return self.op("MatMulNBits", x, *stored, out=out, **how)
         full = stored[0] if bits == 32 else self.op("Cast", stored[0], to=FLOAT32)
         return self.op("FusedMatMul", x, full, out=out, transB=1)
+
+    def _by_columns(self, x: str, name: str, weight_NK: np.ndarray, bias: str, reach: float | None) -> str:
+        """A product of whole numbers, with a scale per column of weights and one for all activations."""
+        steps_KN, scales_N = quantise_columns(weight_NK.T)
+        steps, scales = self.weight(f"{name}.steps", steps_KN), self.weight(f"{name}.scales", scales_N)
+        if reach is None:
+            return self.op("DynamicQuantizeMatMul", x, steps, scales, *(["", bias] if bias else []))
+        step, middle = self.constant(reach / 127, "float32"), self.constant(128, "uint8")
+        rounded = self.op("QuantizeLinear", x, step, middle)
+        last = ["", bias] if bias else []
+        return self.op("MatMulIntegerToFloat", rounded, steps, step, scales, middle, *last)
 
 
 def pack(name: str, weight_NK: np.ndarray, bits: int) -> dict[str, np.ndarray]:

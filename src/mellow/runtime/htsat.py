@@ -18,7 +18,7 @@ from mellow.runtime.mapper import Outputs
 __all__ = ["add_htsat"]
 
 SIZES = {"mel_bins": 64, "chunks": 4, "patch": 4, "depths": (2, 2, 6, 2), "heads": (4, 8, 16, 32), "window": 8}
-MASKED = -100.0  # between tokens that are no neighbours
+MASKED = -1e4  # between tokens that are no neighbours; the published -100 leaves numbers so small that they are slow
 
 
 def add_htsat(graph: Graph, sizes: Mapping[str, Any], mel_BFM: str) -> Outputs:

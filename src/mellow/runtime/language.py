@@ -18,12 +18,15 @@ import numpy as np
 
 from mellow.errors import ModelError
 from mellow.runtime.graph import Graph
+from mellow.runtime.rotation import turn
 
 __all__ = ["EMBEDDING", "build_language_model", "language_sizes"]
 
 PREFIX = "language_model.model."
 EMBEDDING = f"{PREFIX}embed_tokens.weight"
 HEAD = "language_model.lm_head.weight"
+REACH = 5.0  # of turned rows behind a norm, whose root mean square is 1: hardly any number is larger
+TINY = 1e-9  # the least that rows are divided by
 HEAD_MULTIPLE = 16  # of the width of a head that GroupQueryAttention turns
 
 
@@ -54,53 +57,77 @@ def language_sizes(text: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_language_model(graph: Graph, text: Mapping[str, Any], *, head_bits: int) -> None:
-    """Add the whole graph of a Llama.
+    """Add the whole graph of a Llama. In 8 bits its residual stream is turned, and norms have no weights of their own.
 
     head_bits: of the output matrix, which is the embedding too where they are tied.
     """
     sizes = language_sizes(text)
-    epsilon = sizes["epsilon"]
-    x = graph.input("embeds", ["batch", "new", sizes["width"]])
+    epsilon, width, turned = sizes["epsilon"], sizes["width"], graph.bits == 8
+    x = graph.input("embeds", ["batch", "new", width])
     last, length = graph.input("last_positions", ["batch"], "int32"), graph.input("length", [], "int32")
     rows = graph.input("rows", ["rows"], "int64")
-    turns = [graph.input(name, ["positions", sizes["head_width"] // 2]) for name in ("cosines", "sines")]
+    rotary = [graph.input(name, ["positions", sizes["head_width"] // 2]) for name in ("cosines", "sines")]
     past_shape = ["batch", sizes["key_heads"], "room", sizes["head_width"]]
 
     def norm(name: str) -> str:
-        return graph.parameter(f"{PREFIX}{name}.weight")
+        return graph.weight("ones", np.ones(width, np.float32)) if turned else graph.parameter(f"{PREFIX}{name}.weight")
 
-    def linear(y: str, layer: str, *names: str) -> str:
-        """One product for matrices that read the same."""
+    def reading(y: str, layer: str, behind: str, *names: str) -> str:
+        """One product for all matrices that read the stream behind the same norm."""
         stacked_NK = np.concatenate([graph.state[f"{PREFIX}{layer}{name}_proj.weight"] for name in names])
-        return graph.linear(y, f"{PREFIX}{layer}{'_'.join(n.split('.')[-1] for n in names)}", stacked_NK)
+        if turned:
+            stacked_NK = turn(stacked_NK * graph.state[f"{PREFIX}{layer}{behind}.weight"])
+        product = f"{PREFIX}{layer}{'_'.join(n.split('.')[-1] for n in names)}"
+        return graph.linear(y, product, stacked_NK, reach=REACH)
 
+    def writing(y: str, name: str) -> str:
+        """The product of a matrix that writes to the stream."""
+        weight_NK = graph.state[f"{PREFIX}{name}_proj.weight"]
+        if not turned:
+            return graph.linear(y, f"{PREFIX}{name}", weight_NK)
+        level, largest = _level(graph, y)
+        added = graph.linear(level, f"{PREFIX}{name}", turn(weight_NK.T).T, reach=1.0)
+        return graph.op("Mul", added, largest)
+
+    if turned:
+        x = graph.op("FusedMatMul", x, graph.weight("turn", turn(np.eye(width, dtype=np.float32))))
     y = graph.op("SimplifiedLayerNormalization", x, norm("layers.0.input_layernorm"), epsilon=epsilon, axis=-1)
     for i in range(sizes["layers"]):
         layer = f"layers.{i}."
         past = [graph.input(f"past_{name}.{i}", past_shape) for name in ("keys", "values")]
         present = [graph.output(f"{name}.{i}", past_shape) for name in ("keys", "values")]
-        qkv = linear(y, layer, "self_attn.q", "self_attn.k", "self_attn.v")
+        qkv = reading(y, layer, "input_layernorm", "self_attn.q", "self_attn.k", "self_attn.v")
         mixed, *_ = graph.ops(
             "GroupQueryAttention",
-            [qkv, "", "", *past, last, length, *turns],
+            [qkv, "", "", *past, last, length, *rotary],
             [f"mixed.{i}", *present],
             num_heads=sizes["heads"],
             kv_num_heads=sizes["key_heads"],
             do_rotary=1,
         )
-        added = linear(mixed, layer, "self_attn.o")
+        added = writing(mixed, f"{layer}self_attn.o")
         y, x = _add_and_norm(graph, added, x, norm(f"{layer}post_attention_layernorm"), epsilon)
-        both = linear(y, layer, "mlp.gate", "mlp.up")
+        both = reading(y, layer, "post_attention_layernorm", "mlp.gate", "mlp.up")
         gate, up = graph.ops("Split", [both], [f"gate.{i}", f"up.{i}"], axis=-1, num_outputs=2)
         inner = graph.op("Mul", graph.op("QuickGelu", gate, alpha=1.0), up)
-        added = linear(inner, layer, "mlp.down")
+        added = writing(inner, f"{layer}mlp.down")
         following = f"layers.{i + 1}.input_layernorm" if i + 1 < sizes["layers"] else "norm"
         y, x = _add_and_norm(graph, added, x, norm(following), epsilon)
-    y_ND = graph.op("Reshape", y, graph.constant([-1, sizes["width"]]))
+    y_ND = graph.op("Reshape", y, graph.constant([-1, width]))
     chosen_RD = graph.op("Gather", y_ND, rows, axis=0)
+    if turned:
+        back_DD = turn(np.diag(graph.state[f"{PREFIX}norm.weight"]))
+        chosen_RD = graph.op("FusedMatMul", chosen_RD, graph.weight("turn_back", back_DD), transB=1)
     head = EMBEDDING if sizes["tied"] else HEAD
-    graph.linear(chosen_RD, head, graph.state[head], bits=head_bits, out="logits")
+    graph.table(chosen_RD, head, graph.state[head], bits=head_bits, out="logits")
     graph.output("logits", ["rows", "vocabulary"])
+
+
+def _level(graph: Graph, x: str) -> tuple[str, str]:
+    """Rows that are all equally large, and how large they were: some, as the first of a text, are a hundred times."""
+    largest = graph.op("ReduceMax", graph.op("Abs", x), graph.constant([-1]))
+    largest = graph.op("Max", largest, graph.constant(TINY, "float32"))
+    return graph.op("Div", x, largest), largest
 
 
 def _add_and_norm(graph: Graph, x: str, skip: str, weight: str, epsilon: float) -> tuple[str, str]:

@@ -14,8 +14,8 @@ __all__ = ["affine", "attention", "full", "layer_norm", "linear", "mlp"]
 
 def linear(graph: Graph, x: str, name: str) -> str:
     """torch's Linear, with its bias where it has one, in the graph's precision."""
-    y = graph.linear(x, f"{name}.weight", graph.state[f"{name}.weight"])
-    return graph.op("Add", y, graph.parameter(f"{name}.bias")) if f"{name}.bias" in graph.state else y
+    bias = graph.parameter(f"{name}.bias") if f"{name}.bias" in graph.state else ""
+    return graph.linear(x, f"{name}.weight", graph.state[f"{name}.weight"], bias=bias)
 
 
 def full(graph: Graph, name: str, values: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""Weights in fewer bits: blocks of a row share a scale and a zero point, or a column of int8 shares a scale.
+"""Weights in fewer bits: blocks of a row share a scale and a zero point, or all weights of an output share a scale.
 
 The blocks are laid out as ONNX Runtime's MatMulNBits reads them, and rows of them can be restored one by one, so that
 one table in a file serves as output matrix and as embedding.
@@ -15,6 +15,7 @@ import numpy as np
 __all__ = ["BLOCK", "Blocks", "quantise_blocks", "quantise_columns", "restore"]
 
 ROWS = 2048  # quantised at once: bounds the memory
+MOST_STEPS = 63  # of 127: x86 processors before VNNI add two products of 8 bits in 16, which more would overflow
 BLOCK = 32  # columns that share a scale; the base language model's own 4-bit blocks have as many
 
 
@@ -62,8 +63,8 @@ def restore(blocks: Blocks, columns: int) -> np.ndarray:
 
 
 def quantise_columns(weight_KN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A float32 matrix as int8 steps (K, N) of one scale (N) per column."""
-    scales = (np.maximum(np.abs(weight_KN).max(0), 1e-12) / 127).astype(np.float32)
+    """A float32 matrix as int8 steps (K, N), at most MOST_STEPS either way, of one scale (N) per column."""
+    scales = (np.maximum(np.abs(weight_KN).max(0), 1e-12) / MOST_STEPS).astype(np.float32)
     return np.rint(weight_KN / scales).astype(np.int8), scales
 
 

@@ -35,7 +35,7 @@ class Precision:
     encoder: int
 
 
-# The output matrix, which is the embedding too, stays at 8 bits at int4: 14 MB (docs/log.md).
+# The output matrix, which is the embedding too, lies in blocks in 8 bits, at int4 as well: 14 MB (docs/log.md).
 PRECISIONS = {
     "fp32": Precision(32, 32, 32),
     "fp16": Precision(16, 16, 16),
@@ -52,7 +52,7 @@ def encoder_graph(config: Mapping[str, Any], state: State, weights: Weights, *, 
     if kind not in ENCODERS:
         raise ModelError(f"There is no graph for the encoder {kind!r}; use one of {', '.join(ENCODERS)}.")
     bits = max(chosen(precision).encoder, LEAST_ENCODER_BITS.get(kind, 0))
-    graph = Graph(state, weights, bits=bits, dynamic=True)
+    graph = Graph(state, weights, bits=bits)
     sizes: Mapping[str, Any] = config.get("encoder_config") or {}
     mel_BFM = graph.input("mel", [1, "frames", int(sizes.get("mel_bins", 64))])
     add_outputs(graph, config, ENCODERS[kind](graph, sizes, mel_BFM))
