@@ -17,6 +17,7 @@ import mellow
 from mellow.answer import merging
 from mellow.answer.decode import Sampling
 from mellow.answer.facade import Mellow
+from mellow.answer.graphs import DEFAULT_PRECISION
 from mellow.answer.load import model_directory
 from mellow.errors import ModelError
 from mellow.runtime import write
@@ -40,11 +41,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_two_part_models_and_graphs_are_answered_by_onnx_runtime(tiny_model_dir: Path) -> None:
     model = mellow.load(tiny_model_dir)
     assert isinstance(model.engine, OnnxEngine)
-    made = next(entry.path for entry in entries() if "-int4-" in entry.name)
+    made = next(entry.path for entry in entries() if f"-{DEFAULT_PRECISION}-" in entry.name)
     graphs = mellow.load(made)
     assert isinstance(graphs.engine, OnnxEngine)
-    with pytest.raises(ModelError, match="are int4, not int8; export the model in int8"):
-        mellow.load(made, dtype="int8")
+    with pytest.raises(ModelError, match="are int8, not int4; export the model in int4"):
+        mellow.load(made, dtype="int4")
     with pytest.raises(ModelError, match="holds graphs for the engine onnx; name the model"):
         mellow.load(made, engine="torch")
 
@@ -138,7 +139,9 @@ def test_graphs_are_prepared_once_and_that_is_told(
 ) -> None:
     first = mellow.load(tiny_model_dir)
     told = capsys.readouterr().err
-    assert told.startswith(f"Preparing {tiny_model_dir.name} for this computer (int4); it is kept in {cache}")
+    assert told.startswith(
+        f"Preparing {tiny_model_dir.name} for this computer ({DEFAULT_PRECISION}); it is kept in {cache}"
+    )
     assert told.count("\n") == 1
     monkeypatch.setattr(merging, "merge", None)
     second = mellow.load(tiny_model_dir)
@@ -149,7 +152,7 @@ def test_graphs_are_prepared_once_and_that_is_told(
 
 def test_other_parts_and_precisions_are_other_graphs(cache: Path, tiny_model_dir: Path, tmp_path: Path) -> None:
     mellow.load(tiny_model_dir)
-    mellow.load(tiny_model_dir, dtype="int8")
+    mellow.load(tiny_model_dir, dtype="int4")
     copy = Path(shutil.copytree(tiny_model_dir, tmp_path / tiny_model_dir.name))
     mellow.load(copy)
     assert len(entries()) == 2, "an equal copy has the same"

@@ -90,7 +90,8 @@ def _table(out_dir: Path, precision: str, found: Comparison) -> Table:
     for name in ("", "found", "bound"):
         table.add_column(name, justify="left" if not name else "right")
     table.add_row("largest logit error", f"{found.logit_error:.2g}", f"{bound.logits:g}")
-    table.add_row(f"equal greedy tokens, of {found.tokens}", f"{found.equal_tokens:.1%}", f"{bound.tokens:.1%}")
+    table.add_row(f"equal greedy tokens, of {found.tokens}", f"{found.equal_tokens:.1%}", "")
+    table.add_row(f"of the clear ones, {found.clear}", f"{found.equal_clear:.1%}", f"{bound.tokens:.1%}")
     table.add_row(f"equal choices, of {found.choices}", f"{found.equal_choices:.1%}", f"{bound.choices:.1%}")
     table.add_row("size", f"{verify.size_megabytes(out_dir):.0f} MB", "")
     table.add_row("peak memory", "-" if memory is None else f"{memory:.0f} MB", "")

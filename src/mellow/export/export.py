@@ -29,6 +29,9 @@ class Tensors(Mapping[str, np.ndarray]):
         array: np.ndarray = self.state[name].detach().float().cpu().numpy()
         return array
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.state
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.state)
 

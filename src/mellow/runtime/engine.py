@@ -28,7 +28,7 @@ from mellow.text.prompt import ROW
 __all__ = ["OnnxEngine"]
 
 POSITIONS = 2048  # rotary tables of these many at first; they grow
-AT_ONCE = 256  # positions of a pass: attention computes what is masked, too, so that longer passes are slower
+AT_ONCE = 256  # positions of a pass: attention computes, and may hold, heads x new x all of them, masked ones too
 
 
 class OnnxEngine:
@@ -49,7 +49,7 @@ class OnnxEngine:
         self.sizes = language_sizes(config["text_config"])
         self.heard = HeardWords.from_dict(config["heard"]) if config.get("heard") else None
         self.hears = [output.name for output in encoder.get_outputs()]
-        self.turns = _rotation(POSITIONS, self.sizes["head_width"], self.sizes["theta"])
+        self.rotary = _rotary_tables(POSITIONS, self.sizes["head_width"], self.sizes["theta"])
 
     @classmethod
     def load(cls, directory: str | Path, *, threads: int | None = None, verify: bool = False) -> OnnxEngine:
@@ -86,7 +86,7 @@ class OnnxEngine:
         """Hear one clip: its log-mel windows (F, M), in order.
 
         Raises ModelError for several windows whose rows are no sum of those of each: in the published layout, and where
-        `frames_per_row` does not divide the steps of a window.
+        `frames_per_row` does not divide the steps of a window; and for rows that are no numbers.
         """
         heard = [dict(zip(self.hears, self._hear(mel_FM), strict=True)) for mel_FM in windows]
         steps = [len(window["step_scores"][0]) for window in heard[:-1]]
@@ -97,6 +97,8 @@ class OnnxEngine:
                 "use the torch engine for longer clips."
             )
         joined = {name: np.concatenate([w[name][0] for w in heard]) for name in self.hears if name != "clip_scores"}
+        if not np.isfinite(joined["rows"]).all():
+            raise ModelError("The encoder made of this clip what is no number; its graph or its weights are damaged.")
         clip_scores_C = np.max([window["clip_scores"][0] for window in heard], 0)
         scores = [clip_scores_C, joined["step_scores"], *([joined["event_scores"]] if "event_scores" in joined else [])]
         words = self.heard.ids(*scores) if self.heard is not None else []
@@ -156,12 +158,12 @@ class OnnxEngine:
             past.store.filled_B = past.lengths_B + counts_B
         return past
 
-    def _turns(self, positions: int) -> tuple[np.ndarray, np.ndarray]:
+    def _rotary(self, positions: int) -> tuple[np.ndarray, np.ndarray]:
         """Rotary tables of at least so many positions."""
-        turns = self.turns  # other threads may put others in their place
-        if positions > len(turns[0]):
-            self.turns = turns = _rotation(2 * positions, self.sizes["head_width"], self.sizes["theta"])
-        return turns
+        rotary = self.rotary  # other threads may put others in their place
+        if positions > len(rotary[0]):
+            self.rotary = rotary = _rotary_tables(2 * positions, self.sizes["head_width"], self.sizes["theta"])
+        return rotary
 
     def _read(self, past: Past, embeds_BSD: np.ndarray, wanted: Sequence[tuple[int, int]]) -> np.ndarray:
         """Logits (R, V) of the wanted positions (row, place among the new ones), in their order."""
@@ -182,7 +184,7 @@ class OnnxEngine:
         store = past.store
         binding = store.binding(self.decoder, rows)
         last_B = (past.lengths_B[rows.start : rows.stop] + start + embeds_BSD.shape[1] - 1).astype(np.int32)
-        cosines, sines = self._turns(int(last_B.max()) + 1)
+        cosines, sines = self._rotary(int(last_B.max()) + 1)
         inputs = {
             "embeds": np.ascontiguousarray(embeds_BSD),
             "last_positions": last_B,
@@ -211,7 +213,8 @@ def _passes(batch: int, new: int, *, any_past: bool) -> Iterator[tuple[range, ra
     if new <= AT_ONCE and (batch == 1 or new == 1 or not any_past):
         yield range(batch), range(new)
     elif batch <= new:
-        parts = [range(start, min(start + AT_ONCE, new)) for start in range(0, new, AT_ONCE)]
+        size = -(-new // -(-new // AT_ONCE))  # all about equally long
+        parts = [range(start, min(start + size, new)) for start in range(0, new, size)]
         yield from ((range(b, b + 1), part) for b in range(batch) for part in parts)
     else:
         yield from ((range(batch), range(s, s + 1)) for s in range(new))
@@ -226,11 +229,11 @@ def _without_padding(embeds_BLD: np.ndarray, mask_BL: np.ndarray) -> np.ndarray:
     return embeds_BSD
 
 
-def _rotation(positions: int, head_width: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
+def _rotary_tables(positions: int, head_width: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
     """Cosines and sines of rotary positions, each (P, E / 2), float32."""
     speeds = theta ** (-np.arange(0, head_width, 2, dtype=np.float32) / head_width)
-    turns = np.arange(positions, dtype=np.float32)[:, None] * speeds.astype(np.float32)
-    return np.cos(turns), np.sin(turns)
+    angles = np.arange(positions, dtype=np.float32)[:, None] * speeds.astype(np.float32)
+    return np.cos(angles), np.sin(angles)
 
 
 def _first(error: Exception) -> str:

@@ -158,16 +158,17 @@ class Graph:
     def linear(self, x: str, name: str, weight_NK: np.ndarray, *, bias: str = "", reach: float | None = None) -> str:
         """x (..., K) times a transposed matrix: (..., N), in the precision of the graph.
 
-        bias: the name of a weight (N) that is added. reach: in 8 bits, how large x may get, beyond which it is cut; its
-        rows are then rounded alike whatever stands beside them. None: as large as it is this time.
+        bias: the name of a weight (N) that is added; not with reach.
+        reach: in 8 bits, how large x may get, beyond which it is cut; its rows are then rounded alike whatever stands
+            beside them. None: as large as it is this time.
         """
         if self.bits == 8:
             return self._by_columns(x, name, weight_NK, bias, reach)
-        y = self.table(x, name, weight_NK, bits=self.bits)
+        y = self.product(x, name, weight_NK, bits=self.bits)
         return self.op("Add", y, bias) if bias else y
 
-    def table(self, x: str, name: str, weight_NK: np.ndarray, *, bits: int, out: str = "") -> str:
-        """x (..., K) times a transposed matrix that lies in the weights as `pack` lays it: (..., N)."""
+    def product(self, x: str, name: str, weight_NK: np.ndarray, *, bits: int, out: str = "") -> str:
+        """x (..., K) times a transposed matrix that is stored as `pack` does it, in blocks below 16 bits: (..., N)."""
         stored = [self.weight(part, array) for part, array in pack(name, weight_NK, bits).items()]
         if bits < 16:
             rows, columns = weight_NK.shape
@@ -184,8 +185,7 @@ class Graph:
             return self.op("DynamicQuantizeMatMul", x, steps, scales, *(["", bias] if bias else []))
         step, middle = self.constant(reach / 127, "float32"), self.constant(128, "uint8")
         rounded = self.op("QuantizeLinear", x, step, middle)
-        last = ["", bias] if bias else []
-        return self.op("MatMulIntegerToFloat", rounded, steps, step, scales, middle, *last)
+        return self.op("MatMulIntegerToFloat", rounded, steps, step, scales, middle)
 
 
 def pack(name: str, weight_NK: np.ndarray, bits: int) -> dict[str, np.ndarray]:

@@ -77,8 +77,8 @@ def build_language_model(graph: Graph, text: Mapping[str, Any], *, head_bits: in
         stacked_NK = np.concatenate([graph.state[f"{PREFIX}{layer}{name}_proj.weight"] for name in names])
         if turned:
             stacked_NK = turn(stacked_NK * graph.state[f"{PREFIX}{layer}{behind}.weight"])
-        product = f"{PREFIX}{layer}{'_'.join(n.split('.')[-1] for n in names)}"
-        return graph.linear(y, product, stacked_NK, reach=REACH)
+        stacked = f"{PREFIX}{layer}{'_'.join(n.split('.')[-1] for n in names)}"
+        return graph.linear(y, stacked, stacked_NK, reach=REACH)
 
     def writing(y: str, name: str) -> str:
         """The product of a matrix that writes to the stream."""
@@ -119,7 +119,7 @@ def build_language_model(graph: Graph, text: Mapping[str, Any], *, head_bits: in
         back_DD = turn(np.diag(graph.state[f"{PREFIX}norm.weight"]))
         chosen_RD = graph.op("FusedMatMul", chosen_RD, graph.weight("turn_back", back_DD), transB=1)
     head = EMBEDDING if sizes["tied"] else HEAD
-    graph.table(chosen_RD, head, graph.state[head], bits=head_bits, out="logits")
+    graph.product(chosen_RD, head, graph.state[head], bits=head_bits, out="logits")
     graph.output("logits", ["rows", "vocabulary"])
 
 

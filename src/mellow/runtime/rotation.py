@@ -3,7 +3,8 @@
 An RMS norm without a weight gives a turned row the turned result. So all that writes to the stream can write turned
 rows and all that reads them turn them back, each in its own matrix, and nothing else changes (QuaRot, Ashkboos et al.,
 2024, section 4). Here the turn is a random sign per channel, then a Hadamard matrix for the largest power of two
-in the width and a cosine transform for the rest, which is much cheaper than a whole matrix.
+in the width and a cosine transform for the rest: much cheaper to fold into weights than any matrix. The graph holds it
+as a matrix where there are no weights to fold it into: at the embeddings, and before the output matrix.
 
 Shapes: N rows, D width.
 """

@@ -28,7 +28,10 @@ ENCODERS: dict[str, Callable[[Graph, Mapping[str, Any], str], Outputs]] = {
 
 @dataclass(frozen=True)
 class Precision:
-    """Bits of the weights: of the language model's layers, of its output matrix and embedding, of the encoder."""
+    """Bits of the weights: of the language model's layers, of its output matrix and embedding, of the encoder.
+
+    8 means one scale per output and rounded activations in layers and encoder, blocks in the output matrix.
+    """
 
     layers: int
     head: int
@@ -81,8 +84,8 @@ def write_graphs(
 ) -> Path:
     """Write a graph directory (see `mellow.runtime`), whole or not at all; returns its path.
 
-    config: that of the model, as in its config.json; state: float32 arrays under the names of its modules, each asked
-        for once, so it may make them when they are asked for; tokenizer: the content of its tokenizer.json.
+    config: that of the model, as in its config.json; state: float32 arrays under the names of its modules, hardly any
+        asked for twice, so it may make them when they are asked for; tokenizer: the content of its tokenizer.json.
     Raises ModelError for a directory that exists or cannot be written, and for a model that has no graph.
     """
     chosen(precision)

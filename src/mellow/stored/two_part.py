@@ -85,6 +85,9 @@ class TwoPartState(Mapping[str, np.ndarray]):
             array += self.scale * (lora_B @ lora_A)
         return array
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.shapes
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.shapes)
 
