@@ -16,6 +16,7 @@ from mellow.engine import Cache, Engine
 from mellow.errors import ModelError
 from mellow.runtime import engine as running
 from mellow.runtime.engine import OnnxEngine
+from mellow.runtime.graph import Graph, WeightMemory
 from mellow.runtime.session import available_threads
 from mellow.runtime.write import PRECISIONS, write_graphs
 
@@ -287,6 +288,19 @@ def test_the_graphs_are_sound_onnx(graphs: Path) -> None:
         assert {place["location"] for place in places} == {f"{name}.weights"}
         made = {output for node in graph.node for output in node.output}
         assert {output.name for output in graph.output} <= made
+
+
+def test_products_avoid_the_known_errors_of_onnx_runtime() -> None:
+    """Blocks with zero points (its issue 29853), and whole numbers with odd numbers of outputs (its PR 27671)."""
+    graph = Graph({}, WeightMemory(), bits=8)
+    x = graph.input("x", ["rows", 64])
+    for outputs in (24, 96):
+        graph.linear(x, f"weight.{outputs}", np.ones((outputs, 64), np.float32), reach=1.0)
+    graph.product(x, "blocks", np.ones((24, 64), np.float32), bits=4)
+    nodes = onnx.load_model_from_string(graph.model()).graph.node
+    kinds = [node.op_type for node in nodes]
+    assert kinds == ["Cast", "FusedMatMul", "QuantizeLinear", "MatMulIntegerToFloat", "MatMulNBits"]
+    assert len(nodes[-1].input) == 3
 
 
 @pytest.mark.parametrize("name", ["encoder.onnx", "encoder.weights", "decoder.onnx", "decoder.weights"])

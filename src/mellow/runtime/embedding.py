@@ -17,7 +17,7 @@ __all__ = ["EmbeddingTable"]
 class EmbeddingTable:
     """Rows of a table in float32, float16 or blocks of fewer bits.
 
-    parts: the table, or its `steps`, `scales` and `zeros`, by the last part of their names; width: D.
+    parts: the table, or its `steps` and `scales`, by the last part of their names; width: D.
     """
 
     def __init__(self, parts: Mapping[str, np.ndarray], width: int) -> None:

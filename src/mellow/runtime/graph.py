@@ -22,6 +22,7 @@ State = Mapping[str, np.ndarray]
 PAGE = 4096  # bytes; large weights begin with one, so that they can be mapped from the file
 LINE = 64  # bytes; small ones with a line of the processor's cache
 INTEGER_PRODUCTS = 4  # MatMulNBits rounds activations to 8 bits per block and multiplies whole numbers
+COLUMNS = 32  # multiples have whole-number products; ONNX Runtime before 1.25 errs at others (its PR 27671)
 FLOAT32 = 1  # ONNX's number of the type
 MICROSOFT = {
     "BiasGelu",
@@ -97,7 +98,7 @@ class Graph:
 
     state: float32 arrays of the model by the names of its modules; weights: where those of the graph go.
     bits: of the weights of linear layers: 32; 16 (stored so, computed in float32); 8, with a scale per output and
-        activations that are rounded on the way in; 4, in blocks.
+        activations that are rounded on the way in (or 16, where outputs are no multiple of COLUMNS); 4, in blocks.
     """
 
     def __init__(self, state: State, weights: Weights, *, bits: int = 32) -> None:
@@ -162,9 +163,9 @@ class Graph:
         reach: in 8 bits, how large x may get, beyond which it is cut; its rows are then rounded alike whatever stands
             beside them. None: as large as it is this time.
         """
-        if self.bits == 8:
+        if self.bits == 8 and len(weight_NK) % COLUMNS == 0:
             return self._by_columns(x, name, weight_NK, bias, reach)
-        y = self.product(x, name, weight_NK, bits=self.bits)
+        y = self.product(x, name, weight_NK, bits=16 if self.bits == 8 else self.bits)
         return self.op("Add", y, bias) if bias else y
 
     def product(self, x: str, name: str, weight_NK: np.ndarray, *, bits: int, out: str = "") -> str:
