@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, get_args
 
 import numpy as np
 
@@ -29,8 +29,8 @@ REST_SECONDS = 0.5  # a shorter rest behind such windows is not worth another an
 SHORTEST_FRAMES = 48  # a shorter clip is padded with silence: three encoder steps, 0.48 s
 MAX_QUESTION_CHARACTERS = 20_000
 MAX_CLIPS = 2
-SHORT = ("keep", "pad", "repeat")
-LONG = ("join", "windows", "start", "center", "random")
+Short = Literal["keep", "pad", "repeat"]
+Long = Literal["join", "windows", "start", "center", "random"]
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class ClipPolicy:
     Raises AudioError for a policy that there is not.
     """
 
-    short: Literal["keep", "pad", "repeat"] = "keep"
-    long: Literal["join", "windows", "start", "center", "random"] = "join"
+    short: Short = "keep"
+    long: Long = "join"
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        for what, given, known in (("short", self.short, SHORT), ("long", self.long, LONG)):
-            if given not in known:
-                raise AudioError(f"there is no policy {given!r} for {what} clips; use {', '.join(known)}")
+        for what, given, known in (("short", self.short, Short), ("long", self.long, Long)):
+            if given not in get_args(known):
+                raise AudioError(f"there is no policy {given!r} for {what} clips; use {', '.join(get_args(known))}")
         if self.long == "random" and self.seed is None:
             raise AudioError("the policy 'random' needs a seed, so that an answer can be had again")
 

@@ -17,7 +17,7 @@ from mellow.errors import ModelError
 from mellow.runtime import engine as running
 from mellow.runtime.engine import OnnxEngine
 from mellow.runtime.graph import Graph, WeightMemory
-from mellow.runtime.session import available_threads
+from mellow.runtime.session import available_threads, open_session
 from mellow.runtime.write import PRECISIONS, write_graphs
 
 pytest.importorskip("torch")
@@ -288,6 +288,19 @@ def test_the_graphs_are_sound_onnx(graphs: Path) -> None:
         assert {place["location"] for place in places} == {f"{name}.weights"}
         made = {output for node in graph.node for output in node.output}
         assert {output.name for output in graph.output} <= made
+
+
+@pytest.mark.parametrize("reach", [None, 5.0])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_bias_is_added_however_activations_are_rounded(bits: int, reach: float | None) -> None:
+    rng = np.random.default_rng(0)
+    weight, bias, x = (rng.standard_normal(shape).astype(np.float32) for shape in ((32, 64), (32,), (3, 64)))
+    memory = WeightMemory()
+    graph = Graph({}, memory, bits=bits)
+    name = graph.linear(graph.input("x", ["rows", 64]), "weight", weight, bias=graph.weight("bias", bias), reach=reach)
+    graph.output(graph.op("Identity", name, out="y"), ["rows", 32])
+    session = open_session(graph.model(), threads=1, arrays=memory.arrays)
+    assert_close(session.run(["y"], {"x": x})[0], x @ weight.T + bias, 0.03)
 
 
 def test_products_avoid_the_known_errors_of_onnx_runtime() -> None:

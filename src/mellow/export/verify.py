@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 
@@ -112,8 +113,15 @@ def compare(model: Mellow, graphs: str | Path, clips: Sequence[str | Path | Clip
             exact, found = (ear.ask(closed, choices=options).probabilities for ear in ears)
             choices.append(int(np.argmax(exact)) == int(np.argmax(found)))
     clear_ones = [same for same, sure in zip(equal, clear, strict=True) if sure]
-    shares = [float(np.mean(group)) for group in (equal, clear_ones or equal, choices)]
-    return Comparison(max(errors), shares[0], shares[1], shares[2], len(equal), len(clear_ones), len(choices))
+    return Comparison(
+        logit_error=max(errors),
+        equal_tokens=fmean(equal),
+        equal_clear=fmean(clear_ones or equal),
+        equal_choices=fmean(choices),
+        tokens=len(equal),
+        clear=len(clear_ones),
+        choices=len(choices),
+    )
 
 
 def is_clear(logits_LV: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from torch import nn
 from mellow.errors import ModelError
 from mellow.model.configuration import MellowConfig
 from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.stored.files import new_directory, sha256
+from mellow.stored.files import new_directory, record, sha256
 from mellow.stored.llama import check_total
 from mellow.stored.settings import read_settings
 
@@ -161,7 +161,7 @@ def _write_weights(folder: Path, state: Mapping[str, torch.Tensor]) -> dict[str,
     """Write the tensors; returns what is recorded of the file."""
     path = folder / WEIGHTS
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, str(path), metadata={"format": "pt"})
-    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+    return record(path)
 
 
 def _restore_buffer(model: nn.Module, name: str) -> None:

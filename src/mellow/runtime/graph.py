@@ -159,7 +159,7 @@ class Graph:
     def linear(self, x: str, name: str, weight_NK: np.ndarray, *, bias: str = "", reach: float | None = None) -> str:
         """x (..., K) times a transposed matrix: (..., N), in the precision of the graph.
 
-        bias: the name of a weight (N) that is added; not with reach.
+        bias: the name of a weight (N) that is added.
         reach: in 8 bits, how large x may get, beyond which it is cut; its rows are then rounded alike whatever stands
             beside them. None: as large as it is this time.
         """
@@ -182,11 +182,12 @@ class Graph:
         """A product of whole numbers, with a scale per column of weights and one for all activations."""
         steps_KN, scales_N = quantise_columns(weight_NK.T)
         steps, scales = self.weight(f"{name}.steps", steps_KN), self.weight(f"{name}.scales", scales_N)
+        last = ["", bias] if bias else []  # no zero points of the weights
         if reach is None:
-            return self.op("DynamicQuantizeMatMul", x, steps, scales, *(["", bias] if bias else []))
+            return self.op("DynamicQuantizeMatMul", x, steps, scales, *last)
         step, middle = self.constant(reach / 127, "float32"), self.constant(128, "uint8")
         rounded = self.op("QuantizeLinear", x, step, middle)
-        return self.op("MatMulIntegerToFloat", rounded, steps, step, scales, middle)
+        return self.op("MatMulIntegerToFloat", rounded, steps, step, scales, middle, *last)
 
 
 def pack(name: str, weight_NK: np.ndarray, bits: int) -> dict[str, np.ndarray]:

@@ -11,6 +11,8 @@ Shapes: N rows, D width.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 __all__ = ["turn"]
@@ -27,6 +29,7 @@ def turn(rows_ND: np.ndarray) -> np.ndarray:
     return turned
 
 
+@cache
 def _hadamard(side: int) -> np.ndarray:
     """Orthogonal, every entry of the same size; side: a power of two."""
     matrix: np.ndarray = np.ones((1, 1), np.float32)
@@ -35,6 +38,7 @@ def _hadamard(side: int) -> np.ndarray:
     return matrix
 
 
+@cache
 def _cosines(side: int) -> np.ndarray:
     """The orthogonal matrix of the cosine transform (DCT-II)."""
     place = np.arange(side)

@@ -15,7 +15,7 @@ from mellow.runtime.graph import Graph, State, WeightFile, Weights, pack
 from mellow.runtime.htsat import add_htsat
 from mellow.runtime.language import EMBEDDING, build_language_model, language_sizes
 from mellow.runtime.mapper import Outputs, add_outputs
-from mellow.stored.files import new_directory, sha256
+from mellow.stored.files import new_directory, record
 
 __all__ = ["PRECISIONS", "Precision", "decoder_graph", "encoder_graph", "write_graphs"]
 
@@ -96,7 +96,7 @@ def write_graphs(
             (folder / "decoder.onnx").write_bytes(decoder_graph(config, state, weights, precision=precision))
         (folder / "tokenizer.json").write_bytes(tokenizer)
         names = sorted(path.name for path in folder.iterdir())
-        files = {name: {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in names}
+        files = {name: record(folder / name) for name in names}
         embedding = {name: place for name, place in weights.places.items() if name.startswith(EMBEDDING)}
         graphs = {"precision": precision, "files": files, "embedding": embedding}
         (folder / "config.json").write_text(json.dumps({**config, "graphs": graphs}, indent=2), encoding="utf-8")

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from mellow.errors import ModelError
 
-__all__ = ["UnwritableError", "new_directory", "sha256", "sync"]
+__all__ = ["PARTIAL", "UnwritableError", "new_directory", "partial_path", "record", "sha256", "sync"]
 
+PARTIAL = ".part"  # the end of names of what is half-made
 HASHED_AT_ONCE = 1 << 20
 
 
@@ -27,6 +28,16 @@ def sha256(path: Path) -> str:
         while block := file.read(HASHED_AT_ONCE):
             digest.update(block)
     return digest.hexdigest()
+
+
+def record(path: Path) -> dict[str, int | str]:
+    """What a config tells of a file, by which it is known again: its bytes and sha256."""
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def partial_path(path: Path) -> Path:
+    """Where this process makes, or removes, the directory `path`: `.NAME.PID.part` beside it."""
+    return path.parent / f".{path.name}.{os.getpid()}{PARTIAL}"
 
 
 def sync(path: Path) -> None:
@@ -52,7 +63,7 @@ def new_directory(path: Path) -> Iterator[Path]:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ModelError(f"{path} exists already; give a new directory.")
-    partial = path.parent / f".{path.name}.{os.getpid()}.part"
+    partial = partial_path(path)
     try:
         shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had the same number
         partial.mkdir(parents=True)

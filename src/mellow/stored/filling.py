@@ -11,10 +11,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mellow.stored.cache import MOST_BYTES, Entry, entries, models_folder, touch
+from mellow.stored.files import PARTIAL, partial_path
 
 __all__ = ["obtain", "remove", "sweep"]
-
-PARTIAL = ".part"  # as `files.new_directory` names it
 
 
 def obtain(name: str, make: Callable[[Path], object], *, is_sound: Callable[[Path], bool]) -> Path:
@@ -50,7 +49,7 @@ def remove(found: Sequence[Entry]) -> Sequence[Entry]:
 def sweep() -> None:
     """Remove what killed processes left half-made."""
     for path in models_folder().glob(f".*{PARTIAL}"):
-        name = path.name[1:].rsplit(".", 2)[0]  # of `.NAME.PID.part`
+        name = path.name[1:].rsplit(".", 2)[0]  # of `partial_path`
         with contextlib.suppress(Timeout, OSError), FileLock(_lock(path.with_name(name)), timeout=0):
             shutil.rmtree(path, ignore_errors=True)
 
@@ -69,7 +68,7 @@ def _trim(*, kept: str) -> None:
 def _delete(directory: Path) -> None:
     """Out of sight at once, or, where Windows has a file of it in use, not at all."""
     if directory.is_dir():
-        gone = directory.with_name(f".{directory.name}.{os.getpid()}{PARTIAL}")
+        gone = partial_path(directory)
         shutil.rmtree(gone, ignore_errors=True)
         os.replace(directory, gone)
         shutil.rmtree(gone, ignore_errors=True)

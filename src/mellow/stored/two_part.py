@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from mellow.errors import ModelError
 from mellow.stored.base import BASE, find_base
-from mellow.stored.files import sha256, sync
+from mellow.stored.files import record, sha256, sync
 from mellow.stored.llama import LlamaFile
 from mellow.stored.packing import check_packed, pack, packed_names, restore, unpack
 
@@ -129,8 +129,7 @@ def write_two_part(
     save_file(pack(trained), str(partial[TRAINED]))
     if base is not None:
         shutil.copyfile(base, partial[BASE])
-    weights = {"bytes": partial[TRAINED].stat().st_size, "sha256": sha256(partial[TRAINED])}
-    whole = {**json.loads(settings), "weights": weights}
+    whole = {**json.loads(settings), "weights": record(partial[TRAINED])}
     partial["config.json"].write_text(json.dumps(whole, indent=2), encoding="utf-8")
     for path in partial.values():
         sync(path)

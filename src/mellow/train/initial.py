@@ -23,7 +23,7 @@ from mellow.model.mapper import CompactMapper
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.model.one_part import read_config
 from mellow.model.two_part import BUNDLED, read_trained
-from mellow.stored.files import sha256
+from mellow.stored.files import record
 from mellow.text.heard import HeardWords
 from mellow.text.tokenizer import Tokenizer
 from mellow.train.recipe import ModelRecipe
@@ -76,7 +76,7 @@ def initial_model(recipe: ModelRecipe) -> MellowForConditionalGeneration:
         encoder_config=sizes,
         text_config=text_config,
         frames_per_row=recipe.frames_per_row,
-        base={"file": BASE_NAME, "bytes": base.stat().st_size, "sha256": sha256(base)},
+        base={"file": BASE_NAME, **record(base)},
         adapter={"rank": recipe.adapter_rank, "alpha": recipe.adapter_alpha},
     )
     model = MellowForConditionalGeneration(config)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
 import threading
 import time
@@ -23,6 +22,7 @@ from mellow.model.mapper import CompactMapper
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.model.two_part import save_two_part
 from mellow.processor import Processor
+from mellow.stored.files import sync
 from mellow.text.prompt import CompactPrompt
 from mellow.text.tokenizer import Tokenizer
 from mellow.train.dataset import collate
@@ -198,8 +198,7 @@ class MellowTrainer(Trainer):
         super()._save_checkpoint(model, trial)
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         for file in folder.iterdir():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
+            sync(file)
         (folder / COMPLETE).touch()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
