@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from mellow.engine import Cache, Heard
+from mellow.engine import Cache, Encoded
+from mellow.errors import ModelError
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.model.reader import reader_of
 
@@ -24,15 +26,17 @@ class TorchEngine:
         self.dtype = model.get_input_embeddings().weight.dtype
 
     @torch.inference_mode()
-    def encode(self, windows: Sequence[np.ndarray]) -> Heard:
-        encoded = self.model.encode([torch.from_numpy(mel_FM).to(self.device) for mel_FM in windows])
-        rows_KD, words = self.model.hear(encoded)
-        return Heard(rows_KD.float().cpu().numpy(), words, encoded.clip_scores_BC[0].float().cpu().numpy())
+    def encode(self, mel_FM: np.ndarray) -> Encoded:
+        audio_KD, scores = self.model.encode_window(torch.from_numpy(mel_FM).to(self.device))
+        if not bool(audio_KD.isfinite().all()):
+            raise ModelError("The model produced non-finite values for this clip; its weights are damaged.")
+        return replace(scores.numpy(), audio_KD=audio_KD.float().cpu().numpy())
 
     @torch.inference_mode()
-    def embed(self, ids: Sequence[int], rows_ND: np.ndarray) -> np.ndarray:
+    def embed(self, ids: Sequence[int], audio_ND: np.ndarray | None = None) -> np.ndarray:
         ids_BL = torch.tensor([list(ids)], device=self.device)
-        embeds = self.model.embed(ids_BL, torch.from_numpy(rows_ND).to(self.device))
+        audio = torch.from_numpy(audio_ND).to(self.device) if audio_ND is not None else None
+        embeds = self.model.embed(ids_BL, audio)
         return np.asarray(embeds[0].float().cpu().numpy())
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""Loading with torch: two-part and one-part directories, the hub's models and published checkpoints."""
+"""Loading with torch: full and adapter checkpoints, the hub's models and published checkpoints."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from pathlib import Path
 import torch
 
 from mellow.answer.torch_engine import TorchEngine
+from mellow.model.checkpoint import load_checkpoint
 from mellow.model.convert import cached
-from mellow.model.one_part import load_one_part, read_config
 from mellow.model.precision import choose_device, place
-from mellow.model.two_part import load_two_part
 
 __all__ = ["convert_once", "has_cuda", "open_with_torch"]
 
 
-def open_with_torch(directory: Path, *, device: str, dtype: str) -> TorchEngine:
+def open_with_torch(directory: Path, *, device: str, dtype: str, verify: bool) -> TorchEngine:
     """The engine of a model directory, on a device (`auto`: CUDA, MPS or CPU) and in one of torch's precisions.
 
     Raises ModelError naming the part that is missing, damaged or unfit, or an impossible device or precision.
     """
     chosen = choose_device(device, dtype=dtype)
-    model = load_two_part(directory, verify=True) if read_config(directory).base else load_one_part(directory)
+    model = load_checkpoint(directory, verify=verify)
     return TorchEngine(place(model, chosen, dtype=dtype))
 
 

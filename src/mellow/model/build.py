@@ -2,63 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from typing import Any
 
-from mellow.errors import ModelError
-from mellow.model.ced import Ced, CedConfig
-from mellow.model.cnn14 import Cnn14, Cnn14Config
-from mellow.model.configuration import MellowConfig
+from mellow.config import COPIES, ModelConfig
 from mellow.model.events import EventHead
-from mellow.model.htsat import Htsat, HtsatConfig
 from mellow.model.mapper import CompactMapper
 from mellow.model.mapper_published import PublishedMapper
 
-__all__ = ["build_encoder", "build_events", "build_mapper", "encoder_sizes"]
-
-Encoder = Ced | Htsat | Cnn14
-Sizes = CedConfig | HtsatConfig | Cnn14Config
-
-SIZES: dict[str, type[Sizes]] = {"ced": CedConfig, "htsat": HtsatConfig, "cnn14": Cnn14Config}
+__all__ = ["build_encoder", "build_events", "build_mapper"]
 
 
-def encoder_sizes(config: MellowConfig) -> Sizes:
-    """The sizes of the encoder that a config names; ModelError for a size that this kind does not have."""
-    kind = SIZES[config.encoder]
-    unknown = sorted(set(config.encoder_config) - {field.name for field in fields(kind)})
-    if unknown:
-        raise ModelError(f"The encoder {config.encoder} has no size {', '.join(unknown)}; see {kind.__name__}.")
-    return kind(**config.encoder_config)
+def build_encoder(config: ModelConfig) -> Any:
+    """The torch module of the encoder that a config names."""
+    return config.spec.torch(config.sizes)
 
 
-def build_encoder(config: MellowConfig) -> Encoder:
-    """The encoder that a config names, untrained."""
-    sizes = encoder_sizes(config)
-    if isinstance(sizes, HtsatConfig):
-        return Htsat(sizes)
-    return Cnn14(sizes) if isinstance(sizes, Cnn14Config) else Ced(sizes)
-
-
-def build_mapper(config: MellowConfig, encoder: Encoder) -> CompactMapper | PublishedMapper:
-    """The mapper of a config's layout, untrained, between this encoder and the config's language model."""
-    width = int(config.text_config.hidden_size)
+def build_mapper(config: ModelConfig, width: int) -> CompactMapper | PublishedMapper:
+    """The mapper of a config's layout, to the width D of the language model."""
+    sizes = config.sizes
     if config.layout == "published":
-        return PublishedMapper(frame_width=encoder.frame_width, latent_width=encoder.latent_width, width=width)
+        return PublishedMapper(
+            frame_width=sizes.frame_width, latent_width=sizes.latent_width, width=width, copies=COPIES
+        )
     return CompactMapper(
-        frame_width=encoder.frame_width,
-        classes=encoder.config.classes,
+        frame_width=sizes.frame_width,
+        classes=sizes.classes,
         width=width,
         frames_per_row=config.frames_per_row,
     )
 
 
-def build_events(config: MellowConfig, encoder: Encoder) -> EventHead | None:
-    """The event head of a config, untrained; None where it has none."""
-    if not config.events:
+def build_events(config: ModelConfig) -> EventHead | None:
+    """The event head of a config; None where it has none."""
+    head = config.events
+    if head is None:
         return None
-    try:
-        width, sounds = int(config.events["width"]), int(config.events["sounds"])
-    except KeyError as error:
-        raise ModelError(f"The config's events lack {error}.") from None
-    if len(config.heard.get("events", ())) != sounds:
-        raise ModelError(f"The config has {sounds} events, but heard words for {len(config.heard.get('events', ()))}.")
-    return EventHead(frame_width=encoder.frame_width, width=width, sounds=sounds)
+    return EventHead(frame_width=config.sizes.frame_width, width=head.width, sounds=head.sounds)

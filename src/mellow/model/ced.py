@@ -6,40 +6,14 @@ H heads, C classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from mellow.errors import ModelError
-from mellow.model.encoder import Encoded
+from mellow.encoders.ced import PATCH, CedConfig
+from mellow.model.encoder import EncoderOutput
 
-__all__ = ["Ced", "CedConfig"]
-
-PATCH = 16  # mel bins and frames per patch, both ways: one time step is 16 frames = 160 ms
-MAX_STEPS = 63  # learned time positions: 10.08 s
-
-
-@dataclass(frozen=True)
-class CedConfig:
-    """Sizes of a CED encoder; the defaults are CED-Tiny's (base-models facts, read off its published graph)."""
-
-    width: int = 192
-    depth: int = 12
-    heads: int = 3
-    mlp_ratio: int = 4
-    mel_bins: int = 64
-    classes: int = 527
-
-    def __post_init__(self) -> None:
-        if min(self.width, self.depth, self.heads, self.mlp_ratio, self.mel_bins, self.classes) < 1:
-            raise ModelError(f"CED's sizes must be at least 1, and {self} has a smaller one.")
-        if self.width % self.heads or self.mel_bins % PATCH:
-            raise ModelError(
-                f"CED's width must be a multiple of its heads and its mel bins one of {PATCH}, "
-                f"not {self.width} of {self.heads} and {self.mel_bins}."
-            )
+__all__ = ["Ced"]
 
 
 class Block(nn.Module):
@@ -71,25 +45,23 @@ class Ced(nn.Module):
     def __init__(self, config: CedConfig) -> None:
         super().__init__()
         self.config = config
-        self.rows = config.mel_bins // PATCH
-        self.frame_width = self.rows * config.width
-        self.latent_width = config.width
+        self.rows = config.rows
         self.init_bn = nn.BatchNorm1d(config.mel_bins, eps=1e-5)
         self.patch = nn.Conv2d(1, config.width, PATCH, PATCH)
-        self.time_position = nn.Parameter(torch.zeros(1, config.width, 1, MAX_STEPS))
+        self.time_position = nn.Parameter(torch.zeros(1, config.width, 1, config.max_steps))
         self.frequency_position = nn.Parameter(torch.zeros(1, config.width, self.rows, 1))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width, eps=1e-6)
         self.head_norm = nn.LayerNorm(config.width, eps=1e-5)
         self.head = nn.Linear(config.width, config.classes)
 
-    def forward(self, mel_BFM: torch.Tensor) -> Encoded:
+    def forward(self, mel_BFM: torch.Tensor) -> EncoderOutput:
         """Encode log-mels of equal length.
 
         mel_BFM: float, 16 <= F; frames beyond the 63rd step are not heard (cut clips into windows before).
         """
         mel_BMF = self.init_bn(mel_BFM.transpose(1, 2))
-        x = self.patch(mel_BMF[:, None, :, : PATCH * MAX_STEPS])  # B, W, Q, T
+        x = self.patch(mel_BMF[:, None, :, : PATCH * self.config.max_steps])  # B, W, Q, T
         steps = x.shape[-1]
         x = x + self.time_position[..., :steps] + self.frequency_position
         x_BNW = x.flatten(2).transpose(1, 2)  # frequency-major: token = row * T + step
@@ -97,7 +69,7 @@ class Ced(nn.Module):
             x_BNW = block(x_BNW)
         x_BNW = self.norm(x_BNW)
         x_BQTW = x_BNW.unflatten(1, (self.rows, steps))
-        return Encoded(
+        return EncoderOutput(
             frames_BTE=x_BQTW.transpose(1, 2).flatten(2),
             latent_BE=x_BNW.mean(1),
             step_scores_BTC=self.head(self.head_norm(x_BQTW.mean(1))),

@@ -6,40 +6,15 @@ The dropout of its training is left out: the encoder says the same in both modes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from mellow.errors import AudioError, ModelError
-from mellow.model.encoder import Encoded
+from mellow.encoders.cnn14 import Cnn14Config
+from mellow.errors import AudioError
+from mellow.model.encoder import EncoderOutput
 
-__all__ = ["Cnn14", "Cnn14Config"]
-
-
-@dataclass(frozen=True)
-class Cnn14Config:
-    """Sizes of a CNN14 encoder; the defaults are those of PANNs' `Cnn14_mAP=0.431.pth`.
-
-    widths: channels of each block; every block but the last halves time and frequency.
-    """
-
-    mel_bins: int = 64
-    widths: tuple[int, ...] = (64, 128, 256, 512, 1024, 2048)
-    classes: int = 527
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(self.widths))  # JSON configs bring lists
-        if not self.widths or self.mel_bins < self.hop:
-            raise ModelError(
-                f"CNN14 cannot halve {self.mel_bins} mel bins in all but the last of {len(self.widths)} blocks."
-            )
-
-    @property
-    def hop(self) -> int:
-        """Mel frames per time step: 32, that is 320 ms."""
-        return 1 << (len(self.widths) - 1)
+__all__ = ["Cnn14"]
 
 
 class ConvBlock(nn.Module):
@@ -70,7 +45,7 @@ class Cnn14(nn.Module):
     def __init__(self, config: Cnn14Config) -> None:
         super().__init__()
         self.config = config
-        self.frame_width = self.latent_width = width = config.widths[-1]
+        width = config.widths[-1]
         self.bn0 = nn.BatchNorm1d(config.mel_bins)
         last = len(config.widths) - 1
         self.blocks = nn.ModuleList(
@@ -80,7 +55,7 @@ class Cnn14(nn.Module):
         self.fc1 = nn.Linear(width, width)
         self.scores = nn.Linear(width, config.classes)
 
-    def forward(self, mel_BFM: torch.Tensor) -> Encoded:
+    def forward(self, mel_BFM: torch.Tensor) -> EncoderOutput:
         """Encode log-mels of equal length.
 
         mel_BFM: float, from 32 frames (0.32 s) up; frames after the last whole step are not heard.
@@ -98,7 +73,7 @@ class Cnn14(nn.Module):
         smooth_BWT = functional.max_pool1d(x_BWT, 3, 1, 1) + functional.avg_pool1d(x_BWT, 3, 1, 1)
         frames_BTE = functional.relu(self.fc1(smooth_BWT.transpose(1, 2)))
         latent_BE = functional.relu(self.fc1(x_BWT.amax(2) + x_BWT.mean(2)))
-        return Encoded(
+        return EncoderOutput(
             frames_BTE=frames_BTE,
             latent_BE=latent_BE,
             step_scores_BTC=self.scores(frames_BTE),

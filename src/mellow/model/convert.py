@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
+import numpy as np
 import torch
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+from mellow.config import ModelConfig
+from mellow.encoders import Cnn14Config, EncoderConfig, HtsatConfig, encoder_spec
 from mellow.errors import ModelError
-from mellow.model.build import encoder_sizes
-from mellow.model.cnn14 import Cnn14Config
-from mellow.model.configuration import MellowConfig
-from mellow.model.htsat import HtsatConfig
-from mellow.model.one_part import check_weights, read_config, save_encoder, save_one_part
-from mellow.model.published import LANGUAGE_MODEL, import_cnn14, import_htsat, import_published, read_checkpoint
+from mellow.llama import SMOLLM2_135M
+from mellow.model.published import import_cnn14, import_htsat, import_published, read_checkpoint
 from mellow.stored.cache import models_folder
 from mellow.stored.filling import obtain
 from mellow.stored.names import BUNDLED, HUB
+from mellow.stored.one_part import check_weights, write_encoder, write_one_part
 from mellow.text.tokenizer import Tokenizer
 
 __all__ = ["cached", "convert", "convert_encoder", "fetch", "import_checkpoint", "published_config"]
@@ -31,24 +29,17 @@ log = logging.getLogger(__name__)
 REPOSITORY = "soham97/mellow"
 TOKENIZER = BUNDLED / "tokenizer.json"  # SmolLM2's: same ids
 
-EncoderKind = Literal["htsat", "cnn14"]
 
-
-def published_config() -> MellowConfig:
+def published_config() -> ModelConfig:
     """The config of Mellow v0 and v0_s."""
-    return MellowConfig(
-        encoder="htsat",
-        encoder_config=dataclasses.asdict(HtsatConfig()),
-        text_config={"model_type": "llama", **LANGUAGE_MODEL},
-        layout="published",
-    )
+    return ModelConfig(encoder_spec("htsat"), HtsatConfig(), SMOLLM2_135M.to_config(), layout="published")
 
 
 def convert(
     checkpoint: str | Path,
     directory: str | Path,
     *,
-    config: MellowConfig | None = None,
+    config: ModelConfig | None = None,
     tokenizer: str | Path = TOKENIZER,
 ) -> Path:
     """Turn a published Mellow checkpoint into a one-part model directory, which is written whole or not at all.
@@ -59,13 +50,13 @@ def convert(
     """
     config = config or published_config()
     words = Tokenizer.from_file(tokenizer).backend.get_vocab_size()
-    if words != config.text_config.vocab_size:
+    if words != config.llama.vocabulary:
         raise ModelError(
-            f"The tokenizer {tokenizer} knows {words} tokens and the model {config.text_config.vocab_size}; "
+            f"The tokenizer {tokenizer} knows {words} tokens and the model {config.llama.vocabulary}; "
             "give the tokenizer of the checkpoint."
         )
     state = import_checkpoint(read_checkpoint(checkpoint), config, what=f"the checkpoint {checkpoint}")
-    save_one_part(directory, config=config, state=state, tokenizer=tokenizer)
+    write_one_part(directory, config=config, state=_arrays(state), tokenizer=tokenizer)
     return Path(directory)
 
 
@@ -73,8 +64,8 @@ def convert_encoder(
     checkpoint: str | Path,
     directory: str | Path,
     *,
-    encoder: EncoderKind,
-    sizes: HtsatConfig | Cnn14Config | None = None,
+    encoder: str,
+    sizes: EncoderConfig | None = None,
 ) -> Path:
     """Turn HTS-AT's AudioSet checkpoint or PANNs' CNN14 into a directory of that encoder alone.
 
@@ -89,19 +80,21 @@ def convert_encoder(
         imported = import_cnn14(state, sizes, what=what)
     else:
         raise ModelError(f"No checkpoint of the encoder {encoder!r} can be converted; give htsat or cnn14.")
-    save_encoder(directory, encoder=encoder, sizes=dataclasses.asdict(sizes), state=imported)
+    write_encoder(directory, spec=encoder_spec(encoder), sizes=sizes, state=_arrays(imported))
     return Path(directory)
 
 
+def _arrays(state: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return {name: tensor.detach().contiguous().numpy() for name, tensor in state.items()}
+
+
 def import_checkpoint(
-    state: dict[str, torch.Tensor], config: MellowConfig, *, what: str = "the Mellow checkpoint"
+    state: dict[str, torch.Tensor], config: ModelConfig, *, what: str = "the Mellow checkpoint"
 ) -> dict[str, torch.Tensor]:
     """The tensors of a published checkpoint under the names of `MellowForConditionalGeneration`."""
-    sizes = encoder_sizes(config)
-    if not isinstance(sizes, HtsatConfig) or config.layout != "published":
+    if not isinstance(config.sizes, HtsatConfig) or config.layout != "published":
         raise ModelError("Published Mellow checkpoints have an HTSAT encoder and the published layout.")
-    language_model = {name: getattr(config.text_config, name) for name in LANGUAGE_MODEL if name != "rope_theta"}
-    return import_published(state, sizes, language_model, what=what)
+    return import_published(state, config.sizes, config.llama, what=what)
 
 
 def fetch(name: str) -> Path:
@@ -155,7 +148,7 @@ def _is_sound(directory: Path) -> bool:
     if not directory.is_dir():
         return False
     try:
-        check_weights(directory, read_config(directory).weights)
+        check_weights(directory, ModelConfig.read(directory).files.get("weights") or {})
     except ModelError as error:
         log.warning("%s It is made again.", error)
         return False

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["Encoded"]
+__all__ = ["EncoderOutput"]
 
 
-class Encoded(NamedTuple):
-    """What an encoder hears in a batch of clips (B clips, T steps, E width, C classes).
+class EncoderOutput(NamedTuple):
+    """The output of an encoder for a batch of windows (B clips, T steps, E width, C classes).
 
     frames_BTE: one vector per time step, for the mapper.
     latent_BE: one vector per clip (width may differ from that of the frames).

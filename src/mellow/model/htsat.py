@@ -8,85 +8,16 @@ for the batch statistics of `bn0`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from mellow.errors import AudioError, ModelError
-from mellow.model.encoder import Encoded
+from mellow.encoders.htsat import HtsatConfig
+from mellow.errors import AudioError
+from mellow.model.encoder import EncoderOutput
 from mellow.model.swin import SwinStage
 
-__all__ = ["Htsat", "HtsatConfig", "fold", "stretch", "unfold"]
-
-
-@dataclass(frozen=True)
-class HtsatConfig:
-    """Sizes of an HTSAT encoder; the defaults are those of the published Mellow v0 and of HTS-AT's AudioSet model.
-
-    mel_bins: of the log-mel.
-    chunks: pieces of time that are stacked along frequency to make a square image.
-    patch: side of a patch, in bins and frames.
-    width: of the first stage; it doubles from stage to stage.
-    depths, heads: blocks and attention heads of each stage.
-    window: side of an attention window, in tokens.
-    """
-
-    mel_bins: int = 64
-    chunks: int = 4
-    patch: int = 4
-    width: int = 96
-    depths: tuple[int, ...] = (2, 2, 6, 2)
-    heads: tuple[int, ...] = (4, 8, 16, 32)
-    window: int = 8
-    mlp_ratio: int = 4
-    classes: int = 527
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "depths", tuple(self.depths))  # JSON configs bring lists
-        object.__setattr__(self, "heads", tuple(self.heads))
-        if not self.depths or len(self.depths) != len(self.heads):
-            raise ModelError(f"HTSAT wants depths and heads of equal length, not {self.depths} and {self.heads}.")
-        if any(width % heads for width, heads in zip(self.widths, self.heads, strict=True)):
-            raise ModelError(f"HTSAT's widths {self.widths} have to be multiples of its heads {self.heads}.")
-        if self.image % (self.patch << (len(self.depths) - 1)) or self.grids[-1] % self.chunks:
-            raise ModelError(
-                f"HTSAT cannot cut an image of {self.image} into patches of {self.patch}, merge them "
-                f"{len(self.depths) - 1} times and part the last grid of {self.grids[-1]} in {self.chunks} chunks."
-            )
-        if any(grid % min(self.window, grid) for grid in self.grids):
-            raise ModelError(f"HTSAT's grids {self.grids} have to be multiples of its window {self.window}.")
-
-    @property
-    def image(self) -> int:
-        """Side of the folded image I, in bins and frames."""
-        return self.mel_bins * self.chunks
-
-    @property
-    def frames(self) -> int:
-        """Mel frames that fill the image: 1024."""
-        return self.image * self.chunks
-
-    @property
-    def grids(self) -> tuple[int, ...]:
-        """Side of the token grid of each stage: 64, 32, 16, 8."""
-        return tuple(self.image // self.patch >> stage for stage in range(len(self.depths)))
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Width of each stage: 96, 192, 384, 768."""
-        return tuple(self.width << stage for stage in range(len(self.depths)))
-
-    @property
-    def rows(self) -> int:
-        """Frequency rows R of the last grid: 2."""
-        return self.grids[-1] // self.chunks
-
-    @property
-    def steps(self) -> int:
-        """Time steps T of the last grid: 32."""
-        return self.grids[-1] * self.chunks
+__all__ = ["Htsat", "fold", "stretch", "unfold"]
 
 
 def stretch(mel_BFM: torch.Tensor, frames: int) -> torch.Tensor:
@@ -118,8 +49,6 @@ class Htsat(nn.Module):
     def __init__(self, config: HtsatConfig) -> None:
         super().__init__()
         self.config = config
-        self.frame_width = config.classes
-        self.latent_width = config.widths[-1]
         self.bn0 = nn.BatchNorm1d(config.mel_bins)
         self.patch = nn.Conv2d(1, config.width, config.patch, config.patch)
         self.patch_norm = nn.LayerNorm(config.width)
@@ -133,11 +62,11 @@ class Htsat(nn.Module):
         self.norm = nn.LayerNorm(config.widths[-1])
         self.scores = nn.Conv2d(config.widths[-1], config.classes, (config.rows, 3), padding=(0, 1))
 
-    def forward(self, mel_BFM: torch.Tensor) -> Encoded:
+    def forward(self, mel_BFM: torch.Tensor) -> EncoderOutput:
         """Encode log-mels of equal length.
 
         mel_BFM: float; fewer than 1024 frames are stretched to 1024, as published, so pad clips to 10 s (1001 frames).
-        Returns `Encoded` with frames_BTE the sigmoid of step_scores_BTC, and clip scores that are their mean over time.
+        Returns `EncoderOutput` with frames_BTE the sigmoid of step_scores_BTC, and clip scores that are their mean over time.
         Raises AudioError for more than 1024 frames.
         """
         frames = mel_BFM.shape[1]
@@ -152,7 +81,7 @@ class Htsat(nn.Module):
             x_BGGW = stage(x_BGGW)
         x_BWRT = unfold(self.norm(x_BGGW), self.config.chunks)
         step_scores_BTC = self.scores(x_BWRT)[:, :, 0].transpose(1, 2)  # from B, C, 1, T
-        return Encoded(
+        return EncoderOutput(
             frames_BTE=step_scores_BTC.sigmoid(),
             latent_BE=x_BWRT.mean((2, 3)),
             step_scores_BTC=step_scores_BTC,

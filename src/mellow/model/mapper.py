@@ -1,4 +1,4 @@
-"""From what the encoder hears to rows that the language model reads."""
+"""The compact projection: encoder outputs into the embedding space of the language model."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mellow.model.encoder import Encoded
+from mellow.model.encoder import EncoderOutput
 
 __all__ = ["CompactMapper", "pool_steps"]
 
 
 class CompactMapper(nn.Module):
-    """About 31 audio rows per 10 s: pooled frames through two linear layers, plus the classes heard as word embeddings.
+    """About 31 audio tokens per 10 s: pooled frames through two linear layers, plus the classes heard as word embeddings.
 
-    `class_words` starts as the mean input embedding of each class's name, so that untrained rows already are words
+    `class_words` starts as the mean input embedding of each class's name, so that untrained tokens already are words
     which the language model knows; the other branch starts at zero.
 
     frame_width: E of the encoder; classes: C; width: D of the language model; frames_per_row: steps averaged per row.
@@ -30,13 +30,13 @@ class CompactMapper(nn.Module):
         nn.init.zeros_(self.linear2.weight)
         nn.init.zeros_(self.linear2.bias)
 
-    def forward(self, encoded: Encoded) -> torch.Tensor:
-        """Return audio rows (B, K, D) with K = ceil(T / frames_per_row)."""
+    def forward(self, encoded: EncoderOutput) -> torch.Tensor:
+        """Return audio tokens (B, K, D) with K = ceil(T / frames_per_row)."""
         pool = self.frames_per_row
-        return self.rows(pool_steps(encoded.frames_BTE, pool), pool_steps(encoded.step_scores_BTC.sigmoid(), pool))
+        return self.tokens(pool_steps(encoded.frames_BTE, pool), pool_steps(encoded.step_scores_BTC.sigmoid(), pool))
 
-    def rows(self, frames_KE: torch.Tensor, scores_KC: torch.Tensor) -> torch.Tensor:
-        """Rows (..., K, D) of pooled frames and pooled class probabilities (training keeps these in a cache)."""
+    def tokens(self, frames_KE: torch.Tensor, scores_KC: torch.Tensor) -> torch.Tensor:
+        """Audio tokens (..., K, D) of pooled frames and pooled class probabilities (training keeps these in a cache)."""
         heard_KD: torch.Tensor = self.linear2(functional.gelu(self.linear1(self.norm(frames_KE))))
         words_KD: torch.Tensor = self.class_words(scores_KC)
         return words_KD + heard_KD

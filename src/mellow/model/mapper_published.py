@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mellow.model.encoder import Encoded
+from mellow.model.encoder import EncoderOutput
 
 __all__ = ["PublishedMapper"]
 
@@ -43,7 +43,7 @@ class PublishedMapper(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, encoded: Encoded) -> torch.Tensor:
+    def forward(self, encoded: EncoderOutput) -> torch.Tensor:
         """Return audio_BKD: the latent's token, then `copies` equal tokens for each time step."""
         frames_BTE = self.class_to_latent(encoded.frames_BTE)
         x_BRE = torch.cat([encoded.latent_BE[:, None], frames_BTE], dim=1)  # R = 1 + T rows

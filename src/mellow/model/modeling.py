@@ -1,12 +1,12 @@
 """Mellow as a Hugging Face model: encoder, mapper and any causal language model.
 
-Shapes: B batch, F mel frames, M mel bins, T encoder steps, C classes, K audio rows, L tokens, D width, V vocabulary.
+Shapes: B batch, F mel frames, M mel bins, T encoder steps, C classes, K audio tokens, L tokens, D width, V vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -14,20 +14,36 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from mellow.engine import Encoded, join
 from mellow.errors import QuestionError
 from mellow.model.build import build_encoder, build_events, build_mapper
 from mellow.model.configuration import MellowConfig
-from mellow.model.encoder import Encoded
-from mellow.text.heard import HeardWords
-from mellow.text.prompt import CLIP, ROW, HeardClip, expand
+from mellow.events import StepClock
+from mellow.model.encoder import EncoderOutput
+from mellow.text.prompt import AUDIO, CLIP, IGNORE, ClipTokens, expand
+from mellow.text.tags import AudioTags, TagSettings
+from mellow.text.tokenizer import Tokenizer
 
-__all__ = ["IGNORE", "MellowForConditionalGeneration", "left_pad"]
+__all__ = ["MellowForConditionalGeneration", "Scores", "left_pad"]
 
-IGNORE = -100  # label of positions without a loss (Hugging Face's convention)
+
+class Scores(NamedTuple):
+    """What a window is recognised as: class logits of the clip (C) and of each step (T, C), events (T, E) or None."""
+
+    clip_C: torch.Tensor
+    step_TC: torch.Tensor
+    event_TE: torch.Tensor | None
+
+    def numpy(self) -> Encoded:
+        """The scores alone, without audio tokens."""
+        arrays = [x.detach().float().cpu().numpy() if x is not None else None for x in self]
+        return Encoded(np.zeros((0, 0), np.float32), *arrays)  # type: ignore[arg-type]
 
 
 class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
     """Answers questions about zero, one or two clips.
+
+    tags: writes what is recognised in a clip behind its audio tokens, where the config has tags; see `with_tokenizer`.
 
     Inputs in Hugging Face style: `input_ids` with one CLIP placeholder per clip, left-padded, `attention_mask`, and
     `features`: for each clip of the batch, in the order of the placeholders, its log-mel windows.
@@ -41,11 +57,12 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
 
     def __init__(self, config: MellowConfig) -> None:
         super().__init__(config)
-        self.encoder = build_encoder(config)
-        self.mapper = build_mapper(config, self.encoder)
-        self.events = build_events(config, self.encoder)
+        parts = config.model
+        self.encoder = build_encoder(parts)
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
-        self.heard = HeardWords.from_dict(config.heard) if config.heard else None
+        self.mapper = build_mapper(parts, self.get_input_embeddings().embedding_dim)
+        self.events = build_events(parts)
+        self.tags: AudioTags | None = None
         self.generation_config = self.language_model.generation_config
         self.post_init()
 
@@ -58,34 +75,40 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
     def get_output_embeddings(self) -> Any:
         return self.language_model.get_output_embeddings()
 
-    # --- hearing ------------------------------------------------------------------------------------------------------
+    # --- encoding -----------------------------------------------------------------------------------------------------
 
-    def encode(self, windows: Sequence[torch.Tensor]) -> Encoded:
-        """Encode one clip of one or more windows (F, M), joined in time: Encoded of B = 1."""
+    def set_tokenizer(self, tokenizer: Tokenizer) -> None:
+        """Write audio tags with this tokenizer from now on, where the config has tags."""
+        config = self.config.model
+        if config.tags:
+            self.tags = AudioTags(TagSettings.from_dict(config.tags), tokenizer, StepClock.of(config.sizes))
+
+    def encode_window(self, mel_FM: torch.Tensor) -> tuple[torch.Tensor, Scores]:
+        """Audio tokens (K, D) of one window of log-mel, with its gradient, and what was recognised in it."""
         dtype = next(self.encoder.parameters()).dtype  # the language model may have another one
-        parts = [self.encoder(mel_FM[None].to(dtype)) for mel_FM in windows]
-        return Encoded(
-            frames_BTE=torch.cat([part.frames_BTE for part in parts], 1),
-            latent_BE=torch.stack([part.latent_BE for part in parts]).mean(0),
-            step_scores_BTC=torch.cat([part.step_scores_BTC for part in parts], 1),
-            clip_scores_BC=torch.stack([part.clip_scores_BC for part in parts]).amax(0),
-        )
+        encoded: EncoderOutput = self.encoder(mel_FM[None].to(dtype))
+        events = self.events(encoded.frames_BTE)[0] if self.events is not None else None
+        return self.mapper(encoded)[0], Scores(encoded.clip_scores_BC[0], encoded.step_scores_BTC[0], events)
 
-    def hear(self, encoded: Encoded) -> tuple[torch.Tensor, list[int]]:
-        """Audio rows (K, D) of one encoded clip, and the ids of the words heard in it."""
-        rows_KD = self.mapper(encoded)[0]
-        if self.heard is None:
-            return rows_KD, []
-        scores = [encoded.clip_scores_BC[0], encoded.step_scores_BTC[0]]
-        if self.events is not None:
-            scores.append(self.events(encoded.frames_BTE)[0])
-        return rows_KD, self.heard.ids(*(x.detach().float().cpu().numpy() for x in scores))
+    def encode(self, windows: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[int]]:
+        """Audio tokens (K, D) of a clip of one or more windows (F, M), in order, and the token ids of its tags."""
+        if self.tags is None and self.config.tags:
+            raise QuestionError(
+                "The model writes audio tags, so give it its tokenizer first: model.set_tokenizer(...)."
+            )
+        parts = [self.encode_window(mel_FM) for mel_FM in windows]
+        audio_KD = torch.cat([audio for audio, _ in parts])
+        if self.tags is None:
+            return audio_KD, []
+        clip = join([scores.numpy() for _, scores in parts])
+        return audio_KD, self.tags.ids(clip.clip_scores_C, clip.step_scores_TC, clip.event_scores_TE)
 
-    def embed(self, expanded_ids_BL: torch.Tensor, rows_ND: torch.Tensor) -> torch.Tensor:
-        """Input embeddings (B, L, D) of expanded ids, with the audio rows of all clips, in order, at ROW."""
+    def embed(self, expanded_ids_BL: torch.Tensor, audio_ND: torch.Tensor | None = None) -> torch.Tensor:
+        """Input embeddings (B, L, D) of expanded ids, with the audio tokens of all clips, in order, at AUDIO."""
         embeds_BLD: torch.Tensor = self.get_input_embeddings()(expanded_ids_BL.clamp(min=0))
-        if len(rows_ND):
-            embeds_BLD = embeds_BLD.masked_scatter((expanded_ids_BL == ROW)[..., None], rows_ND.to(embeds_BLD.dtype))
+        if audio_ND is not None:
+            places = (expanded_ids_BL == AUDIO)[..., None]
+            embeds_BLD = embeds_BLD.masked_scatter(places, audio_ND.to(embeds_BLD.dtype))
         return embeds_BLD
 
     # --- Hugging Face -------------------------------------------------------------------------------------------------
@@ -123,8 +146,8 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
             raise QuestionError(
                 f"The prompts hold {int((input_ids == CLIP).sum())} clips, but {len(features)} were given."
             )
-        heard = [self.hear(self.encode(windows)) for windows in features]
-        clips = iter([HeardClip(len(rows_KD), words) for rows_KD, words in heard])
+        encoded = [self.encode(windows) for windows in features]
+        clips = iter([ClipTokens(len(audio_KD), tags) for audio_KD, tags in encoded])
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         ids: list[list[int]] = []
         targets: list[list[int]] = []
@@ -139,9 +162,9 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
                 targets[-1] += [target] if token != CLIP else [IGNORE] * len(piece)
         device = input_ids.device
         ids_BL, mask_BL = left_pad(ids, device=device)
-        rows_ND = torch.cat([rows_KD for rows_KD, _ in heard]) if heard else self.get_input_embeddings().weight[:0]
+        audio_ND = torch.cat([audio_KD for audio_KD, _ in encoded]) if encoded else None
         labels_BL = left_pad(targets, fill=IGNORE, device=device)[0] if labels is not None else None
-        return self.embed(ids_BL, rows_ND), mask_BL, labels_BL
+        return self.embed(ids_BL, audio_ND), mask_BL, labels_BL
 
     @torch.no_grad()
     def generate(  # type: ignore[override]
@@ -152,7 +175,7 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
         features: Sequence[Sequence[torch.Tensor]] = (),
         **kwargs: Any,
     ) -> Any:
-        """transformers' `generate` (cache, beams, sampling, streamers) behind the heard prompt; new ids only."""
+        """transformers' `generate` (cache, beams, sampling, streamers) behind the assembled prompt; new ids only."""
         if input_ids is None:
             raise QuestionError("generate needs input_ids; make them with MellowProcessor.")
         embeds_BLD, mask_BL, _ = self.assemble(input_ids, attention_mask, features)

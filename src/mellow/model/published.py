@@ -6,7 +6,6 @@ Mellow v0 and v0_s (`soham97/mellow`), HTS-AT's AudioSet model (`HTSAT_AudioSet_
 
 from __future__ import annotations
 
-import dataclasses
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,17 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from mellow.audio import HTSAT, mel_filters
+from mellow.config import ModelConfig
 from mellow.errors import KeyMapError, ModelError
-from mellow.model.cnn14 import Cnn14, Cnn14Config
-from mellow.model.htsat import Htsat, HtsatConfig
-from mellow.model.mapper_published import PublishedMapper
+from mellow.llama import SMOLLM2_135M, LlamaSpec
+from mellow.encoders import Cnn14Config, HtsatConfig, encoder_spec
+from mellow.encoders.shapes import Shapes
 from mellow.model.swin import relative_position_index, shift_mask
 
 __all__ = [
-    "LANGUAGE_MODEL",
     "KeyMap",
     "htsat_key_map",
     "import_cnn14",
@@ -35,24 +33,6 @@ __all__ = [
     "read_checkpoint",
 ]
 
-Sizes = Mapping[str, int | float | bool]
-
-# SmolLM2-135M as keyword arguments of transformers' LlamaConfig.
-LANGUAGE_MODEL: Sizes = {
-    "vocab_size": 49152,
-    "hidden_size": 576,
-    "intermediate_size": 1536,
-    "num_hidden_layers": 30,
-    "num_attention_heads": 9,
-    "num_key_value_heads": 3,
-    "head_dim": 64,
-    "rms_norm_eps": 1e-5,
-    "rope_theta": 100_000.0,
-    "max_position_embeddings": 8192,
-    "tie_word_embeddings": True,
-    "bos_token_id": 0,
-    "eos_token_id": 0,
-}
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 COUNTER = "num_batches_tracked"
 FIXED_TOLERANCE = 1e-4  # of the largest value: constants were computed by other versions of other libraries
@@ -149,12 +129,10 @@ class KeyMap:
             self.unused | other.unused,
         )
 
-    def rename(
-        self, state: Mapping[str, torch.Tensor], shapes: Mapping[str, torch.Size], *, what: str
-    ) -> dict[str, torch.Tensor]:
+    def rename(self, state: Mapping[str, torch.Tensor], shapes: Shapes, *, what: str) -> dict[str, torch.Tensor]:
         """Their tensors under our names, float32, sharing memory with theirs where these are float32 already.
 
-        shapes: of each of our tensors.
+        shapes: of each of our tensors, but for the counters.
         Raises KeyMapError for unknown or missing names, ModelError for wrong shapes or constants.
         """
         self._check_names(set(state), what)
@@ -167,9 +145,10 @@ class KeyMap:
         ours = {our: state[their].float() for our, their in self.mapped.items()}
         ours |= {our: state.get(their, torch.tensor(0)).long() for our, their in self.counters.items()}
         for our, tensor in ours.items():
-            if tensor.shape != shapes[our]:
+            shape = () if our in self.counters else shapes[our]
+            if tensor.shape != shape:
                 their = (self.mapped | self.counters)[our]
-                raise ModelError(f"{their!r} of {what} has shape {tuple(tensor.shape)}, not {tuple(shapes[our])}.")
+                raise ModelError(f"{their!r} of {what} has shape {tuple(tensor.shape)}, not {shape}.")
         return ours
 
     def _check_names(self, found: set[str], what: str) -> None:
@@ -232,7 +211,7 @@ def import_htsat(
     Raises KeyMapError for unknown or missing names, ModelError for wrong shapes or constants.
     """
     config = config or HtsatConfig()
-    return _htsat(config).rename(state, _shapes(partial(Htsat, config)), what=what)
+    return _htsat(config).rename(state, config.shapes(), what=what)
 
 
 def _htsat(config: HtsatConfig) -> KeyMap:
@@ -269,7 +248,7 @@ def import_cnn14(
     Raises KeyMapError for unknown or missing names, ModelError for wrong shapes or constants.
     """
     config = config or Cnn14Config()
-    return _cnn14(config).rename(state, _shapes(partial(Cnn14, config)), what=what)
+    return _cnn14(config).rename(state, config.shapes(), what=what)
 
 
 def _cnn14(config: Cnn14Config) -> KeyMap:
@@ -284,7 +263,7 @@ def _cnn14(config: Cnn14Config) -> KeyMap:
 # --- Mellow v0 ------------------------------------------------------------------------------------------------------
 
 
-def published_key_map(encoder: HtsatConfig | None = None, language_model: Sizes | None = None) -> KeyMap:
+def published_key_map(encoder: HtsatConfig | None = None, language_model: LlamaSpec | None = None) -> KeyMap:
     """What becomes of each of the 479 tensors of a published Mellow checkpoint (v0's sizes by default).
 
     Our names begin with `encoder.` (`Htsat`), `mapper.` (`PublishedMapper`) or `language_model.` (transformers'
@@ -293,7 +272,7 @@ def published_key_map(encoder: HtsatConfig | None = None, language_model: Sizes 
     both, embedding = ("weight", "bias"), "model.embed_tokens.weight"
     projection = {f"mapper.norm.{part}": f"layer_norm.{part}" for part in both}
     projection |= {f"mapper.linear{n}.weight": f"linear{n}.weight" for n in (1, 2)}
-    llama = {name: name for name in _llama_shapes(language_model or LANGUAGE_MODEL)} | {"lm_head.weight": embedding}
+    llama = {name: name for name in (language_model or SMOLLM2_135M).shapes()} | {"lm_head.weight": embedding}
     return (
         _htsat(encoder or HtsatConfig()).under("encoder.", "audio_encoder.base.htsat.")
         | KeyMap({f"mapper.class_to_latent.{part}": f"c2l.{part}" for part in both}).under("", "audio_encoder.base.")
@@ -305,7 +284,7 @@ def published_key_map(encoder: HtsatConfig | None = None, language_model: Sizes 
 def import_published(
     state: Mapping[str, torch.Tensor],
     encoder: HtsatConfig | None = None,
-    language_model: Sizes | None = None,
+    language_model: LlamaSpec | None = None,
     *,
     what: str = "the Mellow checkpoint",
 ) -> dict[str, torch.Tensor]:
@@ -313,42 +292,13 @@ def import_published(
 
     Raises KeyMapError for unknown or missing names, ModelError for wrong shapes or constants.
     """
-    encoder, language_model = encoder or HtsatConfig(), language_model or LANGUAGE_MODEL
-    widths = {"frame_width": encoder.classes, "latent_width": encoder.widths[-1]}
-    width = int(language_model["hidden_size"])
-    parts = {
-        "encoder.": _shapes(partial(Htsat, encoder)),
-        "mapper.": _shapes(partial(PublishedMapper, **widths, width=width)),
-        "language_model.": _llama_shapes(language_model),
-    }
-    shapes = {prefix + name: shape for prefix, part in parts.items() for name, shape in part.items()}
-    return published_key_map(encoder, language_model).rename(state, shapes, what=what)
-
-
-def _shapes(build: Callable[[], nn.Module]) -> dict[str, torch.Size]:
-    """Shapes of a module's tensors, without their memory."""
-    with torch.device("meta"):
-        return {name: tensor.shape for name, tensor in build().state_dict().items()}
-
-
-def _llama_shapes(config: Sizes) -> dict[str, torch.Size]:
-    """Shapes of the tensors of transformers' LlamaForCausalLM with tied embeddings."""
-    width, hidden, vocabulary = int(config["hidden_size"]), int(config["intermediate_size"]), int(config["vocab_size"])
-    queries = int(config["num_attention_heads"]) * int(config["head_dim"])
-    keys = int(config["num_key_value_heads"]) * int(config["head_dim"])
-    layer = {
-        "self_attn.q_proj": (queries, width),
-        "self_attn.k_proj": (keys, width),
-        "self_attn.v_proj": (keys, width),
-        "self_attn.o_proj": (width, queries),
-        "mlp.gate_proj": (hidden, width),
-        "mlp.up_proj": (hidden, width),
-        "mlp.down_proj": (width, hidden),
-        "input_layernorm": (width,),
-        "post_attention_layernorm": (width,),
-    }
-    shapes = {name: torch.Size((vocabulary, width)) for name in ("model.embed_tokens.weight", "lm_head.weight")}
-    shapes["model.norm.weight"] = torch.Size((width,))
-    for i in range(int(config["num_hidden_layers"])):
-        shapes |= {f"model.layers.{i}.{name}.weight": torch.Size(shape) for name, shape in layer.items()}
-    return shapes
+    config = ModelConfig(
+        encoder_spec("htsat"),
+        encoder or HtsatConfig(),
+        (language_model or SMOLLM2_135M).to_config(),
+        layout="published",
+    )
+    shapes = config.shapes()
+    shapes["language_model.lm_head.weight"] = shapes["language_model.model.embed_tokens.weight"]
+    key_map = published_key_map(encoder, language_model)
+    return key_map.rename(state, shapes, what=what)

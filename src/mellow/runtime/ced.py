@@ -5,23 +5,19 @@ Shapes: F mel frames, M mel bins, T = F // 16 steps, Q patches of a step, N = T 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from mellow.encoders.ced import PATCH, CedConfig
 from mellow.runtime.graph import Graph
 from mellow.runtime.layers import affine, attention, layer_norm, linear, mlp
 from mellow.runtime.mapper import Outputs
 
 __all__ = ["add_ced"]
 
-HEADS = 3  # CED-Tiny's, where a config does not tell
 EPSILON = 1e-6
-PATCH = 16  # mel bins and frames
 
 
-def add_ced(graph: Graph, sizes: Mapping[str, Any], mel_BFM: str) -> Outputs:
+def add_ced(graph: Graph, sizes: CedConfig, mel_BFM: str) -> Outputs:
     """From the log-mel of one window (1, F, M), F >= 16; frames beyond 63 steps are not heard."""
     state = graph.state
     scale_M, shift_M = affine(graph, "encoder.init_bn")
@@ -39,10 +35,9 @@ def add_ced(graph: Graph, sizes: Mapping[str, Any], mel_BFM: str) -> Outputs:
     steps = graph.op("Shape", x, start=1, end=2)
     positions = graph.op("Slice", graph.weight("encoder.position", positions_TQW), zero, steps, zero)
     x = graph.op("Reshape", graph.op("Add", x, positions), graph.constant([1, -1, width]))
-    heads, depth = int(sizes.get("heads", HEADS)), _depth(state)
-    for i in range(depth):
+    for i in range(sizes.depth):
         block = f"encoder.blocks.{i}"
-        y = attention(graph, layer_norm(graph, x, f"{block}.norm1", EPSILON), f"{block}.qkv", heads=heads)
+        y = attention(graph, layer_norm(graph, x, f"{block}.norm1", EPSILON), f"{block}.qkv", heads=sizes.heads)
         x = graph.op("Add", x, linear(graph, y, f"{block}.proj"))
         y = mlp(graph, layer_norm(graph, x, f"{block}.norm2", EPSILON), f"{block}.fc1", f"{block}.fc2")
         x = graph.op("Add", x, y)
@@ -62,10 +57,3 @@ def _positions(time_1W1T: np.ndarray, frequency_1WQ1: np.ndarray) -> np.ndarray:
     """What is added to the patches (T, Q, W), for the longest window."""
     both_WQT = time_1W1T[0] + frequency_1WQ1[0]
     return np.ascontiguousarray(both_WQT.transpose(2, 1, 0), np.float32)
-
-
-def _depth(state: Mapping[str, np.ndarray]) -> int:
-    depth = 0
-    while f"encoder.blocks.{depth}.norm1.weight" in state:
-        depth += 1
-    return depth

@@ -5,27 +5,23 @@ Shapes: F mel frames, M mel bins, W width of the last block, T = F // 32 steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from mellow.encoders.cnn14 import Cnn14Config
 from mellow.runtime.graph import Graph
 from mellow.runtime.layers import affine, full, linear
 from mellow.runtime.mapper import Outputs
 
 __all__ = ["add_cnn14"]
 
-WIDTHS = (64, 128, 256, 512, 1024, 2048)  # PANNs', where a config does not tell
 
-
-def add_cnn14(graph: Graph, sizes: Mapping[str, Any], mel_BFM: str) -> Outputs:
+def add_cnn14(graph: Graph, sizes: Cnn14Config, mel_BFM: str) -> Outputs:
     """From the log-mel of one window (1, F, M), F >= 32. Convolutions are computed in float32 in every precision."""
     scale_M, shift_M = affine(graph, "encoder.bn0")
     x = graph.op("Mul", mel_BFM, graph.weight("encoder.bn0.scale", scale_M))
     x = graph.op("Add", x, graph.weight("encoder.bn0.shift", shift_M))
     x = graph.op("Unsqueeze", x, graph.constant([1]))  # 1, 1, F, M
-    last = len(sizes.get("widths", WIDTHS)) - 1
+    last = len(sizes.widths) - 1
     for i in range(last + 1):
         for n in (1, 2):
             x = _convolution(graph, x, f"encoder.blocks.{i}.conv{n}", f"encoder.blocks.{i}.bn{n}")

@@ -1,29 +1,28 @@
 """The engine on ONNX Runtime: no torch, an answer within a second of starting.
 
-Shapes: B batch, L new positions, S new positions without padding, K audio rows, T encoder steps, D width, V vocabulary,
+Shapes: B batch, L new positions, S new positions without padding, K audio tokens, T encoder steps, D width, V vocabulary,
 E width of a head, P positions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 
-from mellow.engine import Cache, Heard
+from mellow.config import ModelConfig
+from mellow.engine import Cache, Encoded
 from mellow.errors import ModelError
 from mellow.runtime.directory import GraphDirectory
 from mellow.runtime.embedding import EmbeddingTable
 from mellow.runtime.graph import State, WeightMemory
-from mellow.runtime.language import EMBEDDING, language_sizes
+from mellow.runtime.language import EMBEDDING
 from mellow.runtime.past import ROOM, Past, Store
 from mellow.runtime.session import available_threads, open_session
 from mellow.runtime.write import decoder_graph, encoder_graph
-from mellow.text.heard import HeardWords
-from mellow.text.prompt import ROW
+from mellow.text.prompt import AUDIO
 
 __all__ = ["OnnxEngine"]
 
@@ -34,22 +33,21 @@ AT_ONCE = 256  # positions of a pass: attention computes, and may hold, heads x 
 class OnnxEngine:
     """Answers with the graphs of a model. Make one with `load` (a graph directory) or `of` (in memory).
 
-    config: the model's, as in config.json; encoder, decoder: sessions; embedding: the input embedding.
+    config: the model's; encoder, decoder: sessions; embedding: the input embedding.
     """
 
     def __init__(
         self,
-        config: Mapping[str, Any],
+        config: ModelConfig,
         encoder: onnxruntime.InferenceSession,
         decoder: onnxruntime.InferenceSession,
         embedding: EmbeddingTable,
     ) -> None:
         self.config = config
         self.encoder, self.decoder, self.embedding = encoder, decoder, embedding
-        self.sizes = language_sizes(config["text_config"])
-        self.heard = HeardWords.from_dict(config["heard"]) if config.get("heard") else None
-        self.hears = [output.name for output in encoder.get_outputs()]
-        self.rotary = _rotary_tables(POSITIONS, self.sizes["head_width"], self.sizes["theta"])
+        self.sizes = config.llama
+        self.outputs = [output.name for output in encoder.get_outputs()]
+        self.rotary = _rotary_tables(POSITIONS, self.sizes.head_width, self.sizes.theta)
 
     @classmethod
     def load(cls, directory: str | Path, *, threads: int | None = None, verify: bool = False) -> OnnxEngine:
@@ -62,11 +60,11 @@ class OnnxEngine:
         threads = threads or available_threads()
         encoder = open_session(str(files.path / "encoder.onnx"), threads=threads)
         decoder = open_session(str(files.path / "decoder.onnx"), threads=threads, spinning=True)
-        return cls(files.config, encoder, decoder, EmbeddingTable(files.embedding(), decoder_width(files.config)))
+        return cls(files.config, encoder, decoder, EmbeddingTable(files.embedding(), files.config.llama.width))
 
     @classmethod
     def of(
-        cls, config: Mapping[str, Any], state: State, *, precision: str = "int8", threads: int | None = None
+        cls, config: ModelConfig, state: State, *, precision: str = "int8", threads: int | None = None
     ) -> OnnxEngine:
         """Make the graphs of a model in memory; see `write.write_graphs`."""
         threads = threads or available_threads()
@@ -78,46 +76,27 @@ class OnnxEngine:
             sessions.append(open_session(graph, threads=threads, spinning=spinning, arrays=weights.arrays))
             everything = {**weights.arrays, **weights.others}
             table |= {name: array for name, array in everything.items() if name.startswith(EMBEDDING)}
-        return cls(config, sessions[0], sessions[1], EmbeddingTable(table, decoder_width(config)))
+        return cls(config, sessions[0], sessions[1], EmbeddingTable(table, config.llama.width))
 
-    # --- hearing ------------------------------------------------------------------------------------------------------
-
-    def encode(self, windows: Sequence[np.ndarray]) -> Heard:
-        """Hear one clip: its log-mel windows (F, M), in order.
-
-        Raises ModelError for several windows whose rows are no sum of those of each: in the published layout, and where
-        `frames_per_row` does not divide the steps of a window; and for rows that are no numbers.
-        """
-        heard = [dict(zip(self.hears, self._hear(mel_FM), strict=True)) for mel_FM in windows]
-        steps = [len(window["step_scores"][0]) for window in heard[:-1]]
-        pool = int(self.config.get("frames_per_row", 2))
-        if steps and (self.config.get("layout") == "published" or any(step % pool for step in steps)):
-            raise ModelError(
-                "The graphs of this model hear one window at a time, and rows of several are not the sum of theirs; "
-                "use the torch engine for longer clips."
-            )
-        joined = {name: np.concatenate([w[name][0] for w in heard]) for name in self.hears if name != "clip_scores"}
-        if not np.isfinite(joined["rows"]).all():
-            raise ModelError("The encoder made of this clip what is no number; its graph or its weights are damaged.")
-        clip_scores_C = np.max([window["clip_scores"][0] for window in heard], 0)
-        scores = [clip_scores_C, joined["step_scores"], *([joined["event_scores"]] if "event_scores" in joined else [])]
-        words = self.heard.ids(*scores) if self.heard is not None else []
-        return Heard(joined["rows"], words, clip_scores_C)
-
-    def _hear(self, mel_FM: np.ndarray) -> list[np.ndarray]:
+    def encode(self, mel_FM: np.ndarray) -> Encoded:
+        """Encode one window of log-mel; ModelError where the graph refuses it or produces non-finite values."""
         try:
-            return list(self.encoder.run(self.hears, {"mel": np.ascontiguousarray(mel_FM[None], np.float32)}))
+            found = self.encoder.run(self.outputs, {"mel": np.ascontiguousarray(mel_FM[None], np.float32)})
         except Exception as error:  # of several kinds, all its own
-            raise ModelError(f"The encoder cannot hear a window of {len(mel_FM)} frames ({_first(error)}).") from None
+            raise ModelError(f"The encoder cannot take a window of {len(mel_FM)} frames ({_first(error)}).") from None
+        outputs = {name: array[0] for name, array in zip(self.outputs, found, strict=True)}
+        if not np.isfinite(outputs["rows"]).all():
+            raise ModelError("The model produced non-finite values for this clip; its graph or weights are damaged.")
+        return Encoded(
+            outputs["rows"], outputs["clip_scores"], outputs["step_scores"], outputs.get("event_scores")
+        )
 
-    # --- reading ------------------------------------------------------------------------------------------------------
-
-    def embed(self, ids: Sequence[int], rows_ND: np.ndarray) -> np.ndarray:
-        """Input embeddings (L, D) of expanded ids, with the audio rows in place of ROW."""
+    def embed(self, ids: Sequence[int], audio_ND: np.ndarray | None = None) -> np.ndarray:
+        """Input embeddings (L, D) of expanded ids, with the audio tokens, in order, in place of AUDIO."""
         ids_L = np.asarray(ids, np.int64)
         embeds_LD = self.embedding[np.maximum(ids_L, 0)]
-        if len(rows_ND):
-            embeds_LD[ids_L == ROW] = rows_ND
+        if audio_ND is not None:
+            embeds_LD[ids_L == AUDIO] = audio_ND
         return embeds_LD
 
     def forward(
@@ -151,7 +130,7 @@ class OnnxEngine:
         batch, new, _ = embeds_BSD.shape
         if past is None:
             lengths_B = np.zeros(batch, np.int64)
-            shape = (self.sizes["layers"], batch, self.sizes["key_heads"], self.sizes["head_width"])
+            shape = (self.sizes.layers, batch, self.sizes.key_heads, self.sizes.head_width)
             past = Past(Store(shape, lengths_B, new + ROOM), lengths_B)
         if not past.store.claim(past.lengths_B, new, past.lengths_B + counts_B):
             past = past.copy(range(batch), new + ROOM)
@@ -162,7 +141,7 @@ class OnnxEngine:
         """Rotary tables of at least so many positions."""
         rotary = self.rotary  # other threads may put others in their place
         if positions > len(rotary[0]):
-            self.rotary = rotary = _rotary_tables(2 * positions, self.sizes["head_width"], self.sizes["theta"])
+            self.rotary = rotary = _rotary_tables(2 * positions, self.sizes.head_width, self.sizes.theta)
         return rotary
 
     def _read(self, past: Past, embeds_BSD: np.ndarray, wanted: Sequence[tuple[int, int]]) -> np.ndarray:
@@ -199,10 +178,6 @@ class OnnxEngine:
         self.decoder.run_with_iobinding(binding)
         logits_RV: np.ndarray = binding.get_outputs()[-1].numpy()
         return logits_RV
-
-
-def decoder_width(config: Mapping[str, Any]) -> int:
-    return int(config["text_config"]["hidden_size"])
 
 
 def _passes(batch: int, new: int, *, any_past: bool) -> Iterator[tuple[range, range]]:

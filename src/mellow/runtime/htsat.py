@@ -6,35 +6,31 @@ H heads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from mellow.encoders.htsat import HtsatConfig
 from mellow.runtime.graph import Graph
 from mellow.runtime.layers import affine, attention, full, layer_norm, linear, mlp
 from mellow.runtime.mapper import Outputs
 
 __all__ = ["add_htsat"]
 
-SIZES = {"mel_bins": 64, "chunks": 4, "patch": 4, "depths": (2, 2, 6, 2), "heads": (4, 8, 16, 32), "window": 8}
 MASKED = -1e4  # between tokens that are no neighbours; the published -100 leaves numbers so small that they are slow
 
 
-def add_htsat(graph: Graph, sizes: Mapping[str, Any], mel_BFM: str) -> Outputs:
+def add_htsat(graph: Graph, sizes: HtsatConfig, mel_BFM: str) -> Outputs:
     """From the log-mel of one window (1, F, M) of at most chunks^2 * M frames, which is stretched to them."""
-    sizes = {**SIZES, **sizes}
-    chunks, patch, bins = (int(sizes[name]) for name in ("chunks", "patch", "mel_bins"))
-    grid = bins * chunks // patch
+    chunks, patch, bins = sizes.chunks, sizes.patch, sizes.mel_bins
+    grid = sizes.grids[0]
     x = _image(graph, mel_BFM, bins, chunks)
     kernel = [graph.parameter(f"encoder.patch.{part}") for part in ("weight", "bias")]
     x = graph.op("Conv", x, *kernel, strides=[patch, patch], kernel_shape=[patch, patch])  # 1, W, G, G
-    width = len(graph.state["encoder.patch.bias"])
+    width = sizes.width
     x = graph.op("Transpose", graph.op("Reshape", x, graph.constant([1, width, grid * grid])), perm=[0, 2, 1])
     x = layer_norm(graph, x, "encoder.patch_norm")  # 1, G * G, W
-    last = len(sizes["depths"]) - 1
-    for stage, (depth, heads) in enumerate(zip(sizes["depths"], sizes["heads"], strict=True)):
-        window = min(int(sizes["window"]), grid)
+    last = len(sizes.depths) - 1
+    for stage, (depth, heads) in enumerate(zip(sizes.depths, sizes.heads, strict=True)):
+        window = min(sizes.window, grid)
         for i in range(depth):
             shift = window // 2 if grid > window and i % 2 else 0
             x = _block(graph, x, f"encoder.stages.{stage}.blocks.{i}", grid, window, shift, heads)

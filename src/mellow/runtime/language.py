@@ -11,16 +11,14 @@ Shapes: B batch, L new positions, D width, H heads, K key heads, E width of a he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from mellow.errors import ModelError
+from mellow.llama import LlamaSpec
 from mellow.runtime.graph import Graph
 from mellow.runtime.rotation import turn
 
-__all__ = ["EMBEDDING", "build_language_model", "language_sizes"]
+__all__ = ["EMBEDDING", "build_language_model"]
 
 PREFIX = "language_model.model."
 EMBEDDING = f"{PREFIX}embed_tokens.weight"
@@ -30,44 +28,21 @@ TINY = 1e-9  # the least that rows are divided by
 HEAD_MULTIPLE = 16  # of the width of a head that GroupQueryAttention turns
 
 
-def language_sizes(text: Mapping[str, Any]) -> dict[str, Any]:
-    """Sizes of a language model's config; ModelError for kinds that have no graph."""
-    kind = text.get("model_type", "llama")
-    if kind != "llama":
-        raise ModelError(f"Graphs are made of Llama language models only, and this one is of the kind {kind!r}.")
-    rope = text.get("rope_parameters") or {}
-    if rope.get("rope_type", "default") != "default" or text.get("rope_scaling"):
-        raise ModelError(f"Graphs are made of Llamas with plain rotary positions only, not {rope}.")
-    if text.get("hidden_act", "silu") != "silu" or text.get("attention_bias") or text.get("mlp_bias"):
-        raise ModelError("Graphs are made of Llamas with silu and without biases only.")
-    heads = int(text["num_attention_heads"])
-    head_width = int(text.get("head_dim") or text["hidden_size"] // heads)
-    if head_width % HEAD_MULTIPLE:
-        raise ModelError(f"Graphs are made of heads whose width is a multiple of {HEAD_MULTIPLE}, not {head_width}.")
-    return {
-        "layers": int(text["num_hidden_layers"]),
-        "heads": heads,
-        "key_heads": int(text.get("num_key_value_heads") or heads),
-        "head_width": head_width,
-        "width": int(text["hidden_size"]),
-        "theta": float(rope.get("rope_theta") or text.get("rope_theta") or 10_000.0),
-        "epsilon": float(text.get("rms_norm_eps", 1e-6)),
-        "tied": bool(text.get("tie_word_embeddings", False)),
-    }
-
-
-def build_language_model(graph: Graph, text: Mapping[str, Any], *, head_bits: int) -> None:
+def build_language_model(graph: Graph, sizes: LlamaSpec, *, head_bits: int) -> None:
     """Add the whole graph of a Llama. In 8 bits its residual stream is turned, and norms have no weights of their own.
 
     head_bits: of the output matrix, which is the embedding too where they are tied.
     """
-    sizes = language_sizes(text)
-    epsilon, width, turned = sizes["epsilon"], sizes["width"], graph.bits == 8
+    if sizes.head_width % HEAD_MULTIPLE:
+        raise ModelError(
+            f"Graphs are made of heads whose width is a multiple of {HEAD_MULTIPLE}, not {sizes.head_width}."
+        )
+    epsilon, width, turned = sizes.epsilon, sizes.width, graph.bits == 8
     x = graph.input("embeds", ["batch", "new", width])
     last, length = graph.input("last_positions", ["batch"], "int32"), graph.input("length", [], "int32")
     rows = graph.input("rows", ["rows"], "int64")
-    rotary = [graph.input(name, ["positions", sizes["head_width"] // 2]) for name in ("cosines", "sines")]
-    past_shape = ["batch", sizes["key_heads"], "room", sizes["head_width"]]
+    rotary = [graph.input(name, ["positions", sizes.head_width // 2]) for name in ("cosines", "sines")]
+    past_shape = ["batch", sizes.key_heads, "room", sizes.head_width]
 
     def norm(name: str) -> str:
         return graph.weight("ones", np.ones(width, np.float32)) if turned else graph.parameter(f"{PREFIX}{name}.weight")
@@ -92,7 +67,7 @@ def build_language_model(graph: Graph, text: Mapping[str, Any], *, head_bits: in
     if turned:
         x = graph.op("FusedMatMul", x, graph.weight("turn", turn(np.eye(width, dtype=np.float32))))
     y = graph.op("SimplifiedLayerNormalization", x, norm("layers.0.input_layernorm"), epsilon=epsilon, axis=-1)
-    for i in range(sizes["layers"]):
+    for i in range(sizes.layers):
         layer = f"layers.{i}."
         past = [graph.input(f"past_{name}.{i}", past_shape) for name in ("keys", "values")]
         present = [graph.output(f"{name}.{i}", past_shape) for name in ("keys", "values")]
@@ -101,8 +76,8 @@ def build_language_model(graph: Graph, text: Mapping[str, Any], *, head_bits: in
             "GroupQueryAttention",
             [qkv, "", "", *past, last, length, *rotary],
             [f"mixed.{i}", *present],
-            num_heads=sizes["heads"],
-            kv_num_heads=sizes["key_heads"],
+            num_heads=sizes.heads,
+            kv_num_heads=sizes.key_heads,
             do_rotary=1,
         )
         added = writing(mixed, f"{layer}self_attn.o")
@@ -111,14 +86,14 @@ def build_language_model(graph: Graph, text: Mapping[str, Any], *, head_bits: in
         gate, up = graph.ops("Split", [both], [f"gate.{i}", f"up.{i}"], axis=-1, num_outputs=2)
         inner = graph.op("Mul", graph.op("QuickGelu", gate, alpha=1.0), up)
         added = writing(inner, f"{layer}mlp.down")
-        following = f"layers.{i + 1}.input_layernorm" if i + 1 < sizes["layers"] else "norm"
+        following = f"layers.{i + 1}.input_layernorm" if i + 1 < sizes.layers else "norm"
         y, x = _add_and_norm(graph, added, x, norm(following), epsilon)
     y_ND = graph.op("Reshape", y, graph.constant([-1, width]))
     chosen_RD = graph.op("Gather", y_ND, rows, axis=0)
     if turned:
         back_DD = turn(np.diag(graph.state[f"{PREFIX}norm.weight"]))
         chosen_RD = graph.op("FusedMatMul", chosen_RD, graph.weight("turn_back", back_DD), transB=1)
-    head = EMBEDDING if sizes["tied"] else HEAD
+    head = EMBEDDING if sizes.tied else HEAD
     graph.product(chosen_RD, head, graph.state[head], bits=head_bits, out="logits")
     graph.output("logits", ["rows", "vocabulary"])
 

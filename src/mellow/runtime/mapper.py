@@ -5,15 +5,13 @@ Shapes: T encoder steps, P steps averaged into a row, K rows, E and D widths of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from mellow.config import COPIES, ModelConfig
 from mellow.runtime.graph import Graph
 from mellow.runtime.layers import layer_norm, linear, mlp
 
 __all__ = ["Outputs", "add_outputs"]
-
-COPIES = 4  # rows of the published layout per encoder step
 
 
 class Outputs(NamedTuple):
@@ -25,21 +23,21 @@ class Outputs(NamedTuple):
     clip_scores_BC: str
 
 
-def _mapper(graph: Graph, config: Mapping[str, Any], heard: Outputs) -> str:
+def _mapper(graph: Graph, config: ModelConfig, heard: Outputs) -> str:
     """Audio rows (1, K, D)."""
-    if config.get("layout", "compact") == "published":
+    if config.layout == "published":
         return _published(graph, heard)
-    pool = int(config.get("frames_per_row", 2))
+    pool = config.frames_per_row
     frames = _pool_steps(graph, heard.frames_BTE, pool)
     chances = _pool_steps(graph, graph.op("Sigmoid", heard.step_scores_BTC), pool)
     rows = mlp(graph, layer_norm(graph, frames, "mapper.norm"), "mapper.linear1", "mapper.linear2")
     return graph.op("Add", linear(graph, chances, "mapper.class_words"), rows, out="rows")
 
 
-def add_outputs(graph: Graph, config: Mapping[str, Any], heard: Outputs) -> None:
+def add_outputs(graph: Graph, config: ModelConfig, heard: Outputs) -> None:
     """Mapper and event head behind an encoder, and the outputs of the whole graph."""
     graph.output(_mapper(graph, config, heard), [1, "rows", "width"])
-    if config.get("events"):
+    if config.events is not None:
         events = mlp(graph, heard.frames_BTE, "events.linear1", "events.linear2")
         graph.output(graph.op("Identity", events, out="event_scores"), [1, "steps", "sounds"])
     graph.output(graph.op("Identity", heard.step_scores_BTC, out="step_scores"), [1, "steps", "classes"])

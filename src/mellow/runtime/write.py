@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from mellow.config import ModelConfig
 from mellow.errors import ModelError
-from mellow.runtime.ced import add_ced
-from mellow.runtime.cnn14 import add_cnn14
 from mellow.runtime.graph import Graph, State, WeightFile, Weights, pack
-from mellow.runtime.htsat import add_htsat
-from mellow.runtime.language import EMBEDDING, build_language_model, language_sizes
-from mellow.runtime.mapper import Outputs, add_outputs
+from mellow.runtime.language import EMBEDDING, build_language_model
+from mellow.runtime.mapper import add_outputs
 from mellow.stored.files import new_directory, record
 
 __all__ = ["PRECISIONS", "Precision", "decoder_graph", "encoder_graph", "write_graphs"]
-
-ENCODERS: dict[str, Callable[[Graph, Mapping[str, Any], str], Outputs]] = {
-    "ced": add_ced,
-    "htsat": add_htsat,
-    "cnn14": add_cnn14,
-}
-
 
 @dataclass(frozen=True)
 class Precision:
@@ -45,29 +33,22 @@ PRECISIONS = {
     "int8": Precision(8, 8, 8),
     "int4": Precision(4, 8, 8),
 }
-# CED-Tiny hears 48 times more exactly so than in int8, for 2 ms and 6 MB more (docs/log.md).
-LEAST_ENCODER_BITS = {"ced": 16}
 
 
-def encoder_graph(config: Mapping[str, Any], state: State, weights: Weights, *, precision: str) -> bytes:
+def encoder_graph(config: ModelConfig, state: State, weights: Weights, *, precision: str) -> bytes:
     """The encoder's graph, mapper and event head in it, as an ONNX file whose weights go to `weights`."""
-    kind = str(config.get("encoder", "ced"))
-    if kind not in ENCODERS:
-        raise ModelError(f"There is no graph for the encoder {kind!r}; use one of {', '.join(ENCODERS)}.")
-    bits = max(chosen(precision).encoder, LEAST_ENCODER_BITS.get(kind, 0))
-    graph = Graph(state, weights, bits=bits)
-    sizes: Mapping[str, Any] = config.get("encoder_config") or {}
-    mel_BFM = graph.input("mel", [1, "frames", int(sizes.get("mel_bins", 64))])
-    add_outputs(graph, config, ENCODERS[kind](graph, sizes, mel_BFM))
+    graph = Graph(state, weights, bits=max(chosen(precision).encoder, config.spec.least_bits))
+    mel_BFM = graph.input("mel", [1, "frames", config.sizes.mel_bins])
+    add_outputs(graph, config, config.spec.graph()(graph, config.sizes, mel_BFM))
     return graph.model()
 
 
-def decoder_graph(config: Mapping[str, Any], state: State, weights: Weights, *, precision: str) -> bytes:
+def decoder_graph(config: ModelConfig, state: State, weights: Weights, *, precision: str) -> bytes:
     """The language model's graph as an ONNX file whose weights go to `weights`, those of an untied embedding too."""
     bits = chosen(precision)
     graph = Graph(state, weights, bits=bits.layers)
-    build_language_model(graph, config["text_config"], head_bits=bits.head)
-    if not language_sizes(config["text_config"])["tied"]:
+    build_language_model(graph, config.llama, head_bits=bits.head)
+    if not config.llama.tied:
         for name, array in pack(EMBEDDING, state[EMBEDDING], bits.head).items():
             weights.keep(name, array)
     return graph.model()
@@ -80,11 +61,11 @@ def chosen(precision: str) -> Precision:
 
 
 def write_graphs(
-    directory: str | Path, *, config: Mapping[str, Any], state: State, tokenizer: bytes, precision: str
+    directory: str | Path, *, config: ModelConfig, state: State, tokenizer: bytes, precision: str
 ) -> Path:
     """Write a graph directory (see `mellow.runtime`), whole or not at all; returns its path.
 
-    config: that of the model, as in its config.json; state: float32 arrays under the names of its modules, hardly any
+    config: that of the model; state: float32 arrays under the names of its modules, hardly any
         asked for twice, so it may make them when they are asked for; tokenizer: the content of its tokenizer.json.
     Raises ModelError for a directory that exists or cannot be written, and for a model that has no graph.
     """
@@ -99,5 +80,5 @@ def write_graphs(
         files = {name: record(folder / name) for name in names}
         embedding = {name: place for name, place in weights.places.items() if name.startswith(EMBEDDING)}
         graphs = {"precision": precision, "files": files, "embedding": embedding}
-        (folder / "config.json").write_text(json.dumps({**config, "graphs": graphs}, indent=2), encoding="utf-8")
+        (folder / "config.json").write_text(config.with_files(graphs=graphs).to_json(), encoding="utf-8")
     return Path(directory)

@@ -16,12 +16,12 @@ __all__ = ["BASE", "find_base", "fingerprint"]
 BASE = "base.gguf"
 
 
-def find_base(directory: Path, settings: Mapping[str, Any], *, verify: bool) -> Path:
-    """The GGUF that a config names: beside it, or in the bundled model.
+def find_base(directory: Path, files: Mapping[str, Any], *, verify: bool) -> Path:
+    """The GGUF that a config's `files` name: beside it, or in the bundled model.
 
     Its size is checked where the config tells it; verify: its sha256, too. Raises ModelError where it does not fit.
     """
-    recorded = settings["base"] if isinstance(settings["base"], dict) else {}
+    recorded = files["base"] if isinstance(files.get("base"), dict) else {}
     name = str(recorded.get("file", BASE))
     path = next((folder / name for folder in (directory, BUNDLED) if (folder / name).is_file()), None)
     if path is None:

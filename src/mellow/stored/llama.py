@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
 import numpy as np
 
 from mellow.errors import KeyMapError, ModelError
+from mellow.llama import LlamaSpec
 from mellow.stored.gguf import GgufFile
 
 __all__ = ["EMBEDDING", "LlamaFile", "check_total", "llama_names"]
@@ -47,16 +46,15 @@ def llama_names(layers: int) -> dict[str, str]:
 class LlamaFile:
     """The tensors of a file under the names of transformers' LlamaForCausalLM, without the tied `lm_head`.
 
-    config: the keyword arguments of its LlamaConfig; shapes: of each tensor, by name.
+    spec: its sizes; shapes: of each tensor, by name.
     Raises ModelError or KeyMapError for a file that is missing, damaged, or no Llama with tied embeddings.
     """
 
     def __init__(self, path: str | Path) -> None:
         file = GgufFile.open(path)
-        self.config = _config(file)
-        heads, key_heads = self.config["num_attention_heads"], self.config["num_key_value_heads"]
-        self.heads = {"self_attn.q_proj": heads, "self_attn.k_proj": key_heads}
-        names = llama_names(self.config["num_hidden_layers"])
+        self.spec = _spec(file)
+        self.heads = {"self_attn.q_proj": self.spec.heads, "self_attn.k_proj": self.spec.key_heads}
+        names = llama_names(self.spec.layers)
         check_total(set(names), set(file.tensors), what=str(path))
         self.tensors = {ours: file.tensors[theirs] for theirs, ours in names.items()}
         self.shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
@@ -71,27 +69,25 @@ class LlamaFile:
         return _rotary_halves(array, heads) if heads else array
 
 
-def _config(file: GgufFile) -> dict[str, Any]:
+def _spec(file: GgufFile) -> LlamaSpec:
     if EMBEDDING not in file.tensors:
         raise KeyMapError(f"{file.path} does not match the key map: 1 missing ['{EMBEDDING}'], 0 unknown [].")
     heads, width = int(file.field("llama.attention.head_count")), int(file.field("llama.embedding_length"))
     if heads < 1 or width % heads:
         raise ModelError(f"{file.path} is damaged: {heads} heads do not share a width of {width}.")
-    return {
-        "vocab_size": file.tensors[EMBEDDING].shape[0],
-        "hidden_size": width,
-        "intermediate_size": int(file.field("llama.feed_forward_length")),
-        "num_hidden_layers": int(file.field("llama.block_count")),
-        "num_attention_heads": heads,
-        "num_key_value_heads": int(file.field("llama.attention.head_count_kv")),
-        "head_dim": width // heads,
-        "rms_norm_eps": round(float(file.field("llama.attention.layer_norm_rms_epsilon")), 9),
-        "rope_theta": float(file.field("llama.rope.freq_base")),
-        "max_position_embeddings": int(file.field("llama.context_length")),
-        "tie_word_embeddings": True,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-    }
+    return LlamaSpec(
+        vocabulary=file.tensors[EMBEDDING].shape[0],
+        width=width,
+        inner=int(file.field("llama.feed_forward_length")),
+        layers=int(file.field("llama.block_count")),
+        heads=heads,
+        key_heads=int(file.field("llama.attention.head_count_kv")),
+        head_width=width // heads,
+        positions=int(file.field("llama.context_length")),
+        theta=float(file.field("llama.rope.freq_base")),
+        epsilon=round(float(file.field("llama.attention.layer_norm_rms_epsilon")), 9),
+        tied=True,
+    )
 
 
 def _rotary_halves(weight: np.ndarray, heads: int) -> np.ndarray:

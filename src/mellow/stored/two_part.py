@@ -9,21 +9,21 @@ MODEL_DIR/base.gguf             only in the directory that ships it; others find
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from mellow.config import ModelConfig
 from mellow.errors import ModelError
 from mellow.stored.base import BASE, find_base
 from mellow.stored.files import record, sha256, sync
 from mellow.stored.llama import LlamaFile
+from mellow.stored.one_part import check_shapes
 from mellow.stored.packing import check_packed, pack, packed_names, restore, unpack
 
 __all__ = ["TwoPartState", "read_trained", "write_two_part"]
@@ -52,26 +52,28 @@ class TwoPartState(Mapping[str, np.ndarray]):
             self._check_adapter(stem)
 
     @classmethod
-    def open(cls, directory: Path, settings: Mapping[str, Any], *, verify: bool) -> TwoPartState:
+    def open(cls, directory: Path, config: ModelConfig, *, verify: bool) -> TwoPartState:
         """Open a two-part directory; verify: the sha256 of base and trained part, too (0.1 s).
 
-        settings: its config.json. Raises ModelError naming the part that is missing, damaged or unfit.
+        Raises ModelError naming the part that is missing, damaged or unfit.
         """
-        base = find_base(directory, settings, verify=verify)
+        base = find_base(directory, config.files, verify=verify)
         packed = _read_packed(directory)
-        recorded = settings.get("weights") or {}
+        recorded = config.files.get("weights") or {}
         if recorded and (
             (directory / TRAINED).stat().st_size != recorded.get("bytes")
             or (verify and sha256(directory / TRAINED) != recorded.get("sha256"))
         ):
             raise ModelError(f"{directory / TRAINED} is not the part that config.json tells of; save the model again.")
         try:
-            scale = float(settings["adapter"]["alpha"]) / float(settings["adapter"]["rank"])
+            scale = float(config.files["adapter"]["alpha"]) / float(config.files["adapter"]["rank"])
         except (KeyError, TypeError, ValueError, ZeroDivisionError):
             raise ModelError(
                 f"The model {directory} does not tell the rank and alpha of its adapters in config.json."
             ) from None
-        return cls(LlamaFile(base), packed, scale=scale)
+        state = cls(LlamaFile(base), packed, scale=scale)
+        check_shapes(state.shapes, config, what=f"The model {directory}")
+        return state
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.shapes:
@@ -107,14 +109,14 @@ class TwoPartState(Mapping[str, np.ndarray]):
 def write_two_part(
     directory: str | Path,
     *,
-    settings: str,
+    config: ModelConfig,
     trained: Mapping[str, np.ndarray],
     tokenizer: str | Path,
     base: str | Path | None = None,
 ) -> None:
     """Write a two-part model: whoever is killed leaves the old one, or one that is refused as a mixture of both.
 
-    settings: the text of its config.json.
+    config: the model's, with its `base` and `adapter`.
     trained: tensors by name: `encoder.*`, `mapper.*`, `events.*` and, for each adapted matrix of the language model,
         `language_model.<module>.lora_A` (rank, in) and `.lora_B` (out, rank).
     base: the GGUF, copied beside the rest; None where it is the bundled one.
@@ -129,8 +131,8 @@ def write_two_part(
     save_file(pack(trained), str(partial[TRAINED]))
     if base is not None:
         shutil.copyfile(base, partial[BASE])
-    whole = {**json.loads(settings), "weights": record(partial[TRAINED])}
-    partial["config.json"].write_text(json.dumps(whole, indent=2), encoding="utf-8")
+    whole = config.with_files(**{**config.files, "weights": record(partial[TRAINED])})
+    partial["config.json"].write_text(whole.to_json(), encoding="utf-8")
     for path in partial.values():
         sync(path)
     for name, path in partial.items():

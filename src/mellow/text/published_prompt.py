@@ -1,6 +1,6 @@
 """The prompt of the published Mellow v0, as token ids: 389 positions, of which the question fills 129.
 
-    audio 1 (129 rows), SEPARATOR, audio 2 (129 rows), SEPARATOR, question padded with PAD to 129; then the answer
+    audio 1 (129 tokens), SEPARATOR, audio 2 (129 tokens), SEPARATOR, question padded with PAD to 129; then the answer
 
 The pads are attended to and take positions, as in the original. There are always two clips: a single one fills both
 slots. The interface is that of `CompactPrompt`.
@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import TypeVar
 
 from mellow.errors import QuestionError
-from mellow.text.prompt import CLIP
-from mellow.text.tokenizer import Tokenizer
+from mellow.text.prompt import CLIP, Prompt
 
 __all__ = ["PAD", "QUESTION_TOKENS", "SEPARATOR", "PublishedPrompt"]
 
@@ -28,11 +26,8 @@ YES_OR_NO = "Answer only using yes or no."
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class PublishedPrompt:
-    """Builds prompts of the published layout."""
-
-    tokenizer: Tokenizer
+class PublishedPrompt(Prompt):
+    """The published layout: always two clips, and a question padded to 129 tokens."""
 
     @property
     def stop_ids(self) -> tuple[int, ...]:

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from mellow.events import StepClock
 from mellow.model.mapper import pool_steps
+from mellow.text.prompt import IGNORE
 from mellow.train.features import FeatureCache
 from mellow.train.packing import PAD_GROUP, Row
 
@@ -18,10 +20,11 @@ __all__ = ["PackedRows", "collate"]
 class PackedRows(Dataset[tuple[Row, list[tuple[torch.Tensor, torch.Tensor]]]]):
     """Rows in training order, each with the pooled encoder outputs of its clips."""
 
-    def __init__(self, rows: Sequence[Row], cache: FeatureCache, *, frames_per_row: int) -> None:
+    def __init__(self, rows: Sequence[Row], cache: FeatureCache, *, frames_per_row: int, clock: StepClock) -> None:
         self.rows = rows
         self.cache = cache
         self.frames_per_row = frames_per_row
+        self.clock = clock
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -35,7 +38,12 @@ class PackedRows(Dataset[tuple[Row, list[tuple[torch.Tensor, torch.Tensor]]]]):
         arrays = self.cache.read(clip)
         frames_TE = torch.from_numpy(arrays["frames"].astype(np.float32))
         scores_TC = torch.from_numpy(arrays["step_scores"].astype(np.float32)).sigmoid()
-        return pool_steps(frames_TE[None], self.frames_per_row)[0], pool_steps(scores_TC[None], self.frames_per_row)[0]
+        return self._pool(frames_TE), self._pool(scores_TC)
+
+    def _pool(self, x_TE: torch.Tensor) -> torch.Tensor:
+        """Window by window, as clips are encoded when they are asked about."""
+        lengths = self.clock.windows(len(x_TE))
+        return torch.cat([pool_steps(part[None], self.frames_per_row)[0] for part in torch.split(x_TE, lengths)])
 
 
 def collate(
@@ -44,7 +52,7 @@ def collate(
     """Tensors of B rows padded to `length`.
 
     ids, positions, labels: (B, L) int64; weights: (B, L) float32; mask: (B, 1, L, L) bool, True where a token is seen;
-    frames (N, E) and scores (N, C): of the N audio rows of the batch, in order.
+    frames (N, E) and scores (N, C): of the N audio tokens of the batch, in order.
     """
     rows = [row for row, _ in batch]
     groups_BL = padded([row.groups for row in rows], length, PAD_GROUP)
@@ -53,7 +61,7 @@ def collate(
     return {
         "ids": padded([row.ids for row in rows], length, 0),
         "positions": padded([row.positions for row in rows], length, 0),
-        "labels": padded([row.labels for row in rows], length, -100),
+        "labels": padded([row.labels for row in rows], length, IGNORE),
         "weights": padded([row.weights for row in rows], length, 0.0),
         "mask": block_mask(groups_BL, blocks_BL),
         "frames": torch.cat([frames for frames, _ in heard]) if heard else torch.zeros(0, 1),

@@ -1,4 +1,4 @@
-"""The event head, fitted on scenes whose events are known to the second; and honest timelines for training on.
+"""The event head, fitted on scenes whose events are known to the second; and out-of-fold timelines to train on.
 
 The language model learns from timelines what a timeline is worth. So those it learns from must be as good as those of
 recordings that nobody has heard before: the head that names an event in a training scene was fitted without that
@@ -26,9 +26,9 @@ from torch import nn
 from mellow.data.scene import Scene
 from mellow.data.store import audio_path
 from mellow.errors import DataError
+from mellow.events.timeline import LIKELY, Event, StepClock, Timeline, read_timeline
 from mellow.model.events import EventHead
 from mellow.stored.files import sync
-from mellow.text.timeline import LIKELY, STEP_SECONDS, Event, Timeline, read_timeline, step_times
 from mellow.train.features import FeatureCache
 
 __all__ = ["Events", "fit_events", "truth"]
@@ -67,7 +67,14 @@ class Steps:
 
 
 def fit_events(
-    scenes: Sequence[Scene], cache: FeatureCache, *, width: int, seed: int, folder: Path, quiet: bool = False
+    scenes: Sequence[Scene],
+    cache: FeatureCache,
+    *,
+    clock: StepClock,
+    width: int,
+    seed: int,
+    folder: Path,
+    quiet: bool = False,
 ) -> Events:
     """Fit the head on training scenes, and read the timeline of each by heads that never met its recordings.
 
@@ -80,7 +87,7 @@ def fit_events(
     if stored is not None:
         return stored
     lengths = [len(cache.read(clip)["frames"]) for clip in clips]
-    steps = join(scenes, cache, sounds, lengths)
+    steps = join(scenes, cache, sounds, lengths, clock)
     with Progress(disable=quiet) as progress:
         task = progress.add_task("event heads", total=FOLDS + 1)
         scores_FNS = []
@@ -90,7 +97,9 @@ def fit_events(
             progress.advance(task)
         head = fit_head(steps, sounds, width=width, seed=seed, fold=None)
         progress.advance(task)
-    events = Events(head, sounds, dict(zip(clips, unheard(scenes, lengths, scores_FNS, sounds), strict=True)))
+    events = Events(
+        head, sounds, dict(zip(clips, out_of_fold(scenes, lengths, scores_FNS, sounds, clock), strict=True))
+    )
     _write(folder, events, key)
     return events
 
@@ -137,17 +146,19 @@ def _write(folder: Path, events: Events, key: str) -> None:
     os.replace(partial, folder / TIMELINES)
 
 
-def truth(scene: Scene, sounds: Sequence[str], steps: int) -> np.ndarray:
+def truth(scene: Scene, sounds: Sequence[str], steps: int, clock: StepClock) -> np.ndarray:
     """Which sounds are heard at each step of a scene: (T, S) uint8."""
     index = {sound: s for s, sound in enumerate(sounds)}
     heard_TS = np.zeros((steps, len(sounds)), np.uint8)
     for event in scene.events:
         if event.sound in index:
-            heard_TS[_steps_of(event.onset_s, event.end_s, steps), index[event.sound]] = 1
+            heard_TS[_steps_of(event.onset_s, event.end_s, steps, clock), index[event.sound]] = 1
     return heard_TS
 
 
-def join(scenes: Sequence[Scene], cache: FeatureCache, sounds: Sequence[str], lengths: Sequence[int]) -> Steps:
+def join(
+    scenes: Sequence[Scene], cache: FeatureCache, sounds: Sequence[str], lengths: Sequence[int], clock: StepClock
+) -> Steps:
     total = sum(lengths)
     truth_NS = np.zeros((total, len(sounds)), np.uint8)
     fold_N = np.zeros(total, np.uint8)
@@ -155,9 +166,9 @@ def join(scenes: Sequence[Scene], cache: FeatureCache, sounds: Sequence[str], le
     start = 0
     for scene, length in zip(scenes, lengths, strict=True):
         frames.append(cache.read(audio_path(scene.name))["frames"])
-        truth_NS[start : start + length] = truth(scene, sounds, length)
+        truth_NS[start : start + length] = truth(scene, sounds, length, clock)
         for event in scene.events:
-            fold_N[start + _steps_of(event.onset_s, event.end_s, length)] |= 1 << fold_of(event.recording)
+            fold_N[start + _steps_of(event.onset_s, event.end_s, length, clock)] |= 1 << fold_of(event.recording)
         start += length
     return Steps(torch.from_numpy(np.concatenate(frames)), torch.from_numpy(truth_NS), torch.from_numpy(fold_N))
 
@@ -213,8 +224,12 @@ def score(head: EventHead, frames_NE: torch.Tensor) -> np.ndarray:
     return np.concatenate([head(part.float()).half().numpy() for part in torch.split(frames_NE, 16384)])
 
 
-def unheard(
-    scenes: Sequence[Scene], lengths: Sequence[int], scores_FNS: Sequence[np.ndarray], sounds: Sequence[str]
+def out_of_fold(
+    scenes: Sequence[Scene],
+    lengths: Sequence[int],
+    scores_FNS: Sequence[np.ndarray],
+    sounds: Sequence[str],
+    clock: StepClock,
 ) -> Iterator[Timeline]:
     """The timeline of each scene: its sounds by the heads of their recordings' folds, all others by that of its longest
     event."""
@@ -230,17 +245,17 @@ def unheard(
         for event in scene.events:
             fold, sound = fold_of(event.recording), index[event.sound]
             scores_TS[:, sound] = -np.inf if sound in silent[fold] else scores_FNS[fold][part, sound]
-        yield read_timeline(scores_TS)
+        yield read_timeline(scores_TS, clock)
         start += length
 
 
-def _steps_of(start_s: float, end_s: float, steps: int) -> np.ndarray:
+def _steps_of(start_s: float, end_s: float, steps: int, clock: StepClock) -> np.ndarray:
     """The steps that a stretch of time fills to a quarter at least; the one in its middle if there is none."""
-    time_T = step_times(steps)
-    inside = np.flatnonzero((time_T + 0.75 * STEP_SECONDS > start_s) & (time_T + 0.25 * STEP_SECONDS < end_s))
+    time_T, step = clock.starts(steps), clock.seconds
+    inside = np.flatnonzero((time_T + 0.75 * step > start_s) & (time_T + 0.25 * step < end_s))
     if len(inside):
         return inside
-    return np.array([np.abs(time_T + STEP_SECONDS / 2 - (start_s + end_s) / 2).argmin()])
+    return np.array([np.abs(time_T + step / 2 - (start_s + end_s) / 2).argmin()])
 
 
 def _moments(frames_NE: torch.Tensor, chosen_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -71,11 +71,11 @@ class FeatureCache:
     @torch.inference_mode()
     def _encode(self, clip: str, model: MellowForConditionalGeneration, processor: Processor) -> None:
         windows = processor.features(processor.clip(self.root / clip))
-        encoded = model.encode([torch.from_numpy(mel_FM) for mel_FM in windows])
+        outputs = [model.encoder(torch.from_numpy(mel_FM)[None]) for mel_FM in windows]
         arrays = {
-            "frames": encoded.frames_BTE[0],
-            "step_scores": encoded.step_scores_BTC[0],
-            "clip_scores": encoded.clip_scores_BC[0],
+            "frames": torch.cat([output.frames_BTE[0] for output in outputs]),
+            "step_scores": torch.cat([output.step_scores_BTC[0] for output in outputs]),
+            "clip_scores": torch.cat([output.clip_scores_BC for output in outputs]).amax(0),
         }
         partial = self.path(clip).with_suffix(f".{os.getpid()}.part")
         save_file(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -12,19 +11,22 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
+from mellow.config import ModelConfig
 from mellow.data.phrases import HELD_OUT, sounds
+from mellow.encoders import ENCODERS, CedConfig, EncoderConfig, EncoderSpec, encoder_spec
 from mellow.errors import ModelError, RecipeError
-from mellow.model.base import llama_config_of_gguf, read_llama_gguf
 from mellow.model.build import build_events
-from mellow.model.ced import CedConfig
 from mellow.model.ced_onnx import read_ced_onnx
+from mellow.model.checkpoint import read_llama_gguf
 from mellow.model.configuration import MellowConfig
 from mellow.model.mapper import CompactMapper
 from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.model.one_part import read_config
-from mellow.model.two_part import BUNDLED, read_trained
 from mellow.stored.files import record
-from mellow.text.heard import HeardWords
+from mellow.stored.llama import LlamaFile
+from mellow.stored.names import BUNDLED
+from mellow.stored.one_part import read_encoder
+from mellow.stored.two_part import read_trained
+from mellow.text.tags import TagSettings
 from mellow.text.tokenizer import Tokenizer
 from mellow.train.recipe import ModelRecipe
 
@@ -33,10 +35,10 @@ __all__ = [
     "adapter_weights",
     "base_file",
     "class_names",
-    "heard_words",
     "initial_model",
     "muted_classes",
     "start_directory",
+    "tag_settings",
     "tokenizer_file",
 ]
 
@@ -68,32 +70,46 @@ def initial_model(recipe: ModelRecipe) -> MellowForConditionalGeneration:
 
     With `start`, mapper and event head are those of that model, and the encoder, too, where no other is given.
     """
+    spec, sizes, state = encoder_of(recipe)
     base = base_file(recipe)
-    text_config: dict[str, object] = {"model_type": "llama", **llama_config_of_gguf(base)}
-    sizes = {**dataclasses.asdict(CedConfig()), **recipe.encoder_sizes}
-    config = MellowConfig(
-        encoder="ced",
-        encoder_config=sizes,
-        text_config=text_config,
+    config = ModelConfig(
+        spec,
+        sizes,
+        LlamaFile(base).spec.to_config(),
         frames_per_row=recipe.frames_per_row,
-        base={"file": BASE_NAME, **record(base)},
-        adapter={"rank": recipe.adapter_rank, "alpha": recipe.adapter_alpha},
+        files={
+            "base": {"file": BASE_NAME, **record(base)},
+            "adapter": {"rank": recipe.adapter_rank, "alpha": recipe.adapter_alpha},
+        },
     )
-    model = MellowForConditionalGeneration(config)
+    model = MellowForConditionalGeneration(MellowConfig.of(config))
     model.language_model.load_state_dict(read_llama_gguf(base))
-    if recipe.encoder_onnx is not None:
-        state = read_ced_onnx(recipe.encoder_onnx, CedConfig(**sizes))
-        wanted = {name: tensor.shape for name, tensor in model.encoder.state_dict().items()}
-        if {name: tensor.shape for name, tensor in state.items()} != {n: s for n, s in wanted.items() if len(s)}:
-            raise RecipeError(f"The encoder {recipe.encoder_onnx} does not fit the sizes {sizes}.")
+    if state is not None:
         model.encoder.load_state_dict(state, strict=False)  # all but the counters of batch norms
     tokenizer = Tokenizer.from_file(tokenizer_file(recipe))
     if recipe.start is None:
-        start_as_words(model, tokenizer, class_names()[: sizes["classes"]])
+        start_as_words(model, tokenizer, class_names()[: sizes.classes])
     else:
         start_as(model, recipe)
     model.eval()
     return model
+
+
+def encoder_of(recipe: ModelRecipe) -> tuple[EncoderSpec, EncoderConfig, dict[str, torch.Tensor] | None]:
+    """Kind, sizes and pretrained tensors of a recipe's encoder; no tensors where it names only a kind."""
+    if recipe.encoder in ENCODERS:
+        spec = encoder_spec(recipe.encoder)
+        return spec, spec.sizes(recipe.encoder_sizes), None
+    path = Path(recipe.encoder)
+    if path.is_dir():
+        spec, sizes, state = read_encoder(path)
+        return spec, sizes, {name: torch.from_numpy(array) for name, array in state.items()}
+    spec = encoder_spec("ced")
+    ced = CedConfig(**recipe.encoder_sizes)
+    tensors = read_ced_onnx(recipe.encoder, ced)
+    if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != ced.shapes():
+        raise RecipeError(f"The encoder {recipe.encoder} does not fit the sizes {ced}.")
+    return spec, ced, tensors
 
 
 def start_directory(recipe: ModelRecipe) -> Path:
@@ -103,17 +119,22 @@ def start_directory(recipe: ModelRecipe) -> Path:
 def start_as(model: MellowForConditionalGeneration, recipe: ModelRecipe) -> None:
     """Give an untrained model the mapper, the event head and, where the recipe names none, the encoder of `start`."""
     directory = start_directory(recipe)
-    found = read_config(directory)
-    for what in ("encoder", "encoder_config", "frames_per_row", "adapter"):
-        if getattr(found, what) != getattr(model.config, what):
-            raise RecipeError(f"The model {directory} cannot be gone on from: its {what} is another than the recipe's.")
-    if found.base.get("sha256") != model.config.base["sha256"]:
-        raise RecipeError(f"The model {directory} cannot be gone on from: it stands on another base language model.")
+    found, ours = ModelConfig.read(directory), model.config.model
+    for what, theirs, mine in (
+        ("encoder", found.spec.kind, ours.spec.kind),
+        ("encoder_config", found.sizes, ours.sizes),
+        ("frames_per_row", found.frames_per_row, ours.frames_per_row),
+        ("adapter", found.files.get("adapter"), ours.files.get("adapter")),
+    ):
+        if theirs != mine:
+            raise RecipeError(f"The model {directory} cannot be resumed from: its {what} is another than the recipe's.")
+    if found.files.get("base", {}).get("sha256") != ours.files["base"]["sha256"]:
+        raise RecipeError(f"The model {directory} cannot be resumed from: it stands on another base language model.")
     trained = read_trained(directory)
-    model.config.heard, model.config.events = found.heard, found.events
-    model.events = build_events(model.config, model.encoder)
+    model.config.tags, model.config.events = dict(found.tags), found.to_dict()["events"]
+    model.events = build_events(found)
     parts = {"mapper": model.mapper, "events": model.events, "encoder": model.encoder}
-    if recipe.encoder_onnx is not None:
+    if recipe.encoder not in ENCODERS:
         del parts["encoder"]
     for part, module in parts.items():
         if module is not None:
@@ -132,23 +153,18 @@ def start_as_words(model: MellowForConditionalGeneration, tokenizer: Tokenizer, 
     cast(CompactMapper, model.mapper).class_words.weight.copy_(torch.stack(words, 1))
 
 
-def heard_words(
-    tokenizer: Tokenizer,
-    names: Sequence[str],
-    clip_scores: Iterable[np.ndarray],
-    **settings: Any,
-) -> HeardWords:
-    """Heard words normalised over the clip scores of the training clips; as they are where there is no clip.
+def tag_settings(names: Sequence[str], clip_scores: Iterable[np.ndarray], **settings: Any) -> TagSettings:
+    """Audio tags normalised over the clip scores of the training clips; as they are where there is no clip.
 
-    settings: the others of `HeardWords.make`.
+    settings: the others of `TagSettings`.
     """
     scores = list(clip_scores)
     scores_NC = np.stack(scores or [np.zeros(len(names))]).astype(np.float64)
-    return HeardWords.make(
-        tokenizer,
-        names,
-        mean=scores_NC.mean(0).tolist(),
-        spread=(scores_NC.std(0) + 1e-3 if scores else np.ones(len(names))).tolist(),
+    std_C = scores_NC.std(0) + 1e-3 if scores else np.ones(len(names))
+    return TagSettings(
+        list(names),
+        mean=[round(float(x), 4) for x in scores_NC.mean(0)],
+        std=[round(float(x), 4) for x in std_C],
         **settings,
     )
 

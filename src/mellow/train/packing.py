@@ -1,6 +1,6 @@
 """Examples to packed rows: many questions behind one clip's tokens, many clips in one row, kept apart by a block mask.
 
-A row holds groups one after the other. A group is a prefix (audio rows, heard words) followed by question blocks; a
+A row holds groups one after the other. A group is a prefix (audio tokens, tags) followed by question blocks; a
 token sees its own group's prefix and its own block, causally. Positions restart with each group, and each block
 continues behind its prefix: every question is trained exactly as if it stood alone behind its clip.
 """
@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mellow.text.heard import HeardWords
-from mellow.text.prompt import ROW, HeardClip, Prompt, expand
-from mellow.text.timeline import Timeline
+from mellow.events import Timeline
+from mellow.text.prompt import AUDIO, IGNORE, ClipTokens, Prompt
+from mellow.text.tags import AudioTags
 from mellow.train.recipe import DataRecipe
 from mellow.types import Example
 
-__all__ = ["PAD_GROUP", "ClipTokens", "Group", "Row", "group_examples", "pack_epoch"]
+__all__ = ["PAD_GROUP", "EncodedClip", "Group", "Row", "group_examples", "pack_epoch"]
 
 log = logging.getLogger(__name__)
 OPEN_ROWS = 16  # rows that still take groups while packing
@@ -29,10 +29,10 @@ NO_TIMELINE = Timeline()
 
 
 @dataclass(frozen=True)
-class ClipTokens:
-    """What packing needs to know of an encoded clip: its audio rows, its strongest classes, its timeline."""
+class EncodedClip:
+    """What packing needs to know of an encoded clip: how many audio tokens, its class scores, its timeline."""
 
-    rows: int
+    audio: int
     clip_scores_C: np.ndarray
     step_scores_TC: np.ndarray
     timeline: Timeline = NO_TIMELINE
@@ -51,9 +51,9 @@ class Group:
 class Row:
     """A packed row of L tokens.
 
-    ids: token ids, ROW where an audio row stands; groups, blocks: number of each token's group in the row and of its
-    block in the group (0: prefix); positions: rotary positions; labels: the token itself where it is learnt, else -100;
-    weights: of each labelled token in the loss; clips: the clips whose audio rows stand in the row, in order;
+    ids: token ids, AUDIO where an audio token stands; groups, blocks: number of each token's group in the row and of its
+    block in the group (0: prefix); positions: rotary positions; labels: the token itself where it is learnt, else IGNORE;
+    weights: of each labelled token in the loss; clips: the clips whose audio tokens stand in the row, in order;
     questions: how many stand in the row; left_out: how many more were too long for any row.
     """
 
@@ -82,8 +82,8 @@ def pack_epoch(
     recipe: DataRecipe,
     epoch: int,
     prompt: Prompt,
-    heard: HeardWords | None,
-    tokens_of: Callable[[str], ClipTokens],
+    tags: AudioTags | None,
+    clip_of: Callable[[str], EncodedClip],
 ) -> list[Row]:
     """All rows of an epoch; their order and content depend on the seed, the epoch and the examples alone.
 
@@ -94,7 +94,7 @@ def pack_epoch(
     open_rows: list[Row] = []
     left_out = 0
     for number in rng.permutation(len(groups)):
-        for unit in _units(groups[number], recipe, rng, prompt, heard, tokens_of):
+        for unit in _units(groups[number], recipe, rng, prompt, tags, clip_of):
             left_out += unit.left_out
             if not unit.questions:
                 continue
@@ -117,22 +117,23 @@ def _units(
     recipe: DataRecipe,
     rng: np.random.Generator,
     prompt: Prompt,
-    heard: HeardWords | None,
-    tokens_of: Callable[[str], ClipTokens],
+    tags: AudioTags | None,
+    clip_of: Callable[[str], EncodedClip],
 ) -> Iterable[Row]:
     """A group as one or more one-group rows, none longer than a row may be; what cannot fit is left out."""
     examples = [group.examples[i] for i in rng.permutation(len(group.examples))[: recipe.questions_per_group]]
     clips = list(group.audio)
     if clips and rng.random() < recipe.without_audio:
         examples, clips = [example for example in examples if example.choices], []
-    prefix = _prefix(group if clips or not group.audio else None, recipe, rng, prompt, heard, tokens_of)
-    unit = _open(prefix, clips)
+    slots = prompt.slots(clips)
+    prefix = _prefix(group if clips or not group.audio else None, recipe, rng, prompt, tags, clip_of)
+    unit = _open(prefix, slots)
     for example in examples:
         question, answer = prompt.question(example.question), prompt.answer(example.answer)
         length = len(question) + len(answer)
         if len(unit.ids) + length > recipe.tokens_per_row and unit.questions:
             yield unit
-            unit = _open(prefix, clips)
+            unit = _open(prefix, slots)
         if len(unit.ids) + length <= recipe.tokens_per_row:
             _add_block(unit, question, answer, start=len(prefix))
         else:
@@ -145,34 +146,33 @@ def _prefix(
     recipe: DataRecipe,
     rng: np.random.Generator,
     prompt: Prompt,
-    heard: HeardWords | None,
-    tokens_of: Callable[[str], ClipTokens],
+    tags: AudioTags | None,
+    clip_of: Callable[[str], EncodedClip],
 ) -> list[int]:
     """Expanded ids in front of the questions; None stands for no clip at all."""
     if group is None:
-        return prompt.prefix(0)
-    if group.heard and heard is not None:
-        words = heard.words([prompt.tokenizer.encode(f" {name}") for name in group.heard])
-        return expand(prompt.prefix(1), [HeardClip(0, words)])
-    with_words = heard is not None and rng.random() >= recipe.without_words
-    listened = []
-    for clip in group.audio:
-        tokens = tokens_of(clip)
-        words = []
-        if with_words and heard is not None:
-            dropped = rng.random(len(tokens.clip_scores_C)) < recipe.word_dropout
-            likely = [sound for sound in tokens.timeline.likely if rng.random() >= recipe.word_dropout]
-            events = [event for event in tokens.timeline.events if rng.random() >= recipe.word_dropout]
-            words = heard.write(
-                np.where(dropped, -np.inf, tokens.clip_scores_C), tokens.step_scores_TC, Timeline(likely, events)
+        return prompt.assemble(()).ids
+    if group.heard and tags is not None:
+        return prompt.assemble([ClipTokens(0, tags.words(group.heard))]).ids
+    with_tags = tags is not None and rng.random() >= recipe.without_words
+    clips = []
+    for name in group.audio:
+        clip = clip_of(name)
+        written: list[int] = []
+        if with_tags and tags is not None:
+            dropped = rng.random(len(clip.clip_scores_C)) < recipe.word_dropout
+            likely = [sound for sound in clip.timeline.likely if rng.random() >= recipe.word_dropout]
+            events = [event for event in clip.timeline.events if rng.random() >= recipe.word_dropout]
+            written = tags.write(
+                np.where(dropped, -np.inf, clip.clip_scores_C), clip.step_scores_TC, Timeline(likely, events)
             )
-        listened.append(HeardClip(tokens.rows, words))
-    return expand(prompt.prefix(len(listened)), listened)
+        clips.append(ClipTokens(clip.audio, written))
+    return prompt.assemble(clips).ids
 
 
 def _open(prefix: list[int], clips: list[str]) -> Row:
     n = len(prefix)
-    return Row(list(prefix), [0] * n, [0] * n, list(range(n)), [-100] * n, [0.0] * n, list(clips))
+    return Row(list(prefix), [0] * n, [0] * n, list(range(n)), [IGNORE] * n, [0.0] * n, list(clips))
 
 
 def _add_block(unit: Row, question: list[int], answer: list[int], *, start: int) -> None:
@@ -182,7 +182,7 @@ def _add_block(unit: Row, question: list[int], answer: list[int], *, start: int)
     unit.groups += [0] * length
     unit.blocks += [unit.questions] * length
     unit.positions += range(start, start + length)
-    unit.labels += [-100] * len(question) + answer
+    unit.labels += [IGNORE] * len(question) + answer
     # Between one weight per token and one per answer: long answers would drown the short ones.
     unit.weights += [0.0] * len(question) + [len(answer) ** -0.5] * len(answer)
 
@@ -195,5 +195,5 @@ def _append(row: Row, unit: Row) -> None:
     row.positions += unit.positions
     row.labels += unit.labels
     row.weights += unit.weights
-    row.clips += unit.clips if ROW in unit.ids else []
+    row.clips += unit.clips if AUDIO in unit.ids else []
     row.questions += unit.questions

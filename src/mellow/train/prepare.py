@@ -1,4 +1,4 @@
-"""From a recipe's examples to packed rows: clips encoded once, what is heard in them settled, every epoch packed."""
+"""From a recipe's examples to packed rows: clips encoded once, their tags settled, every epoch packed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from mellow.data.build import read_examples
 from mellow.data.phrases import sounds
 from mellow.data.store import audio_path, read_scenes
 from mellow.errors import RecipeError
+from mellow.events import StepClock, Timeline, read_timeline
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.processor import Processor
-from mellow.text.heard import HeardWords
-from mellow.text.timeline import Timeline, read_timeline
-from mellow.text.tokenizer import Tokenizer
+from mellow.text.tags import AudioTags, TagSettings
 from mellow.train.dataset import PackedRows
 from mellow.train.events import fit_events
 from mellow.train.features import FeatureCache
-from mellow.train.initial import class_names, heard_words, muted_classes
-from mellow.train.packing import ClipTokens, group_examples, pack_epoch
+from mellow.train.initial import class_names, muted_classes, tag_settings
+from mellow.train.packing import EncodedClip, group_examples, pack_epoch
 from mellow.train.recipe import DataRecipe, Recipe
 from mellow.types import Example
 
@@ -34,31 +33,33 @@ log = logging.getLogger(__name__)
 
 def prepare(
     recipe: Recipe, model: MellowForConditionalGeneration, processor: Processor
-) -> tuple[PackedRows, HeardWords | None]:
-    """All rows of a run, and the heard words of its model; the model gets its event head, if it is to have one."""
+) -> tuple[PackedRows, AudioTags | None]:
+    """All rows of a run, and the audio tags of its model; the model gets its event head, if it is to have one."""
     examples_path = Path(recipe.data.examples)
     examples = list(read_examples(examples_path))
     if not examples:
         raise RecipeError(f"There are no examples in {examples_path}.")
-    key = f"ced-{sum(p.double().abs().sum().item() for p in model.encoder.parameters()):.6f}"
+    key = f"{model.config.encoder}-{sum(p.double().abs().sum().item() for p in model.encoder.parameters()):.6f}"
     cache = FeatureCache(recipe.run.cache, root=examples_path.parent, key=key.replace(".", "-"))
     clips = {clip for example in examples for clip in example.audio}
     unreadable = cache.fill(clips, model, processor)
     if unreadable:
         log.warning("%d clips cannot be heard and are left out: %s", len(unreadable), sorted(unreadable)[:5])
     examples = [example for example in examples if not unreadable.intersection(example.audio)]
-    heard, tokens = hear(recipe, model, processor.prompt.tokenizer, cache, sorted(clips - unreadable))
+    settings, encoded = recognise(recipe, model, cache, sorted(clips - unreadable))
+    clock = StepClock.of(model.config.model.sizes)
+    tags = AudioTags(settings, processor.prompt.tokenizer, clock) if settings else None
     groups = group_examples(chosen(examples, recipe.data))
     rows = []
     for epoch in range(recipe.data.epochs):
         rows += pack_epoch(
-            groups, recipe=recipe.data, epoch=epoch, prompt=processor.prompt, heard=heard, tokens_of=tokens.__getitem__
+            groups, recipe=recipe.data, epoch=epoch, prompt=processor.prompt, tags=tags, clip_of=encoded.__getitem__
         )
     if not rows:
         raise RecipeError(f"No question of {examples_path} fits into {recipe.data.tokens_per_row} tokens_per_row.")
     fill = sum(len(row.ids) for row in rows) / (len(rows) * recipe.data.tokens_per_row)
     log.info("%d questions in %d rows, %.0f %% full", sum(row.questions for row in rows), len(rows), 100 * fill)
-    return PackedRows(rows, cache, frames_per_row=recipe.model.frames_per_row), heard
+    return PackedRows(rows, cache, frames_per_row=recipe.model.frames_per_row, clock=clock), tags
 
 
 def chosen(examples: Sequence[Example], recipe: DataRecipe) -> list[Example]:
@@ -69,17 +70,13 @@ def chosen(examples: Sequence[Example], recipe: DataRecipe) -> list[Example]:
     return [example for example in examples if rng.random() < recipe.shares.get(example.task, 0.0)]
 
 
-def hear(
-    recipe: Recipe,
-    model: MellowForConditionalGeneration,
-    tokenizer: Tokenizer,
-    cache: FeatureCache,
-    clips: Sequence[str],
-) -> tuple[HeardWords | None, dict[str, ClipTokens]]:
-    """How words are heard in clips, and what packing needs to know of each.
+def recognise(
+    recipe: Recipe, model: MellowForConditionalGeneration, cache: FeatureCache, clips: Sequence[str]
+) -> tuple[TagSettings | None, dict[str, EncodedClip]]:
+    """How clips are tagged, and what packing needs to know of each.
 
-    Scenes give a new event head and timelines that are honest to train on (`train.events`); without them a model that
-    training goes on from keeps its own head and heard words.
+    Scenes give a new event head and out-of-fold timelines to train on (`train.events`); without them a model that
+    training goes on from keeps its own head and tags.
     """
     timelines: dict[str, Timeline] = {}
     names: list[str] = []
@@ -89,38 +86,45 @@ def hear(
         if not scenes:
             raise RecipeError(f"None of the scenes {recipe.data.scenes} is a clip of the examples.")
         events = fit_events(
-            scenes, cache, width=recipe.model.event_width, seed=recipe.run.seed, folder=Path(recipe.run.output)
+            scenes,
+            cache,
+            clock=StepClock.of(model.config.model.sizes),
+            width=recipe.model.event_width,
+            seed=recipe.run.seed,
+            folder=Path(recipe.run.output),
         )
         model.events = events.head
+        model.config.events = {"width": recipe.model.event_width, "sounds": len(events.sounds)}
         timelines |= events.timelines
         names = [sounds()[key].name for key in events.sounds]
-    tokens = {clip: clip_tokens(model, cache, clip, timelines.get(clip)) for clip in clips}
+    encoded = {clip: encoded_clip(model, cache, clip, timelines.get(clip)) for clip in clips}
     if not recipe.model.heard_words:
-        return None, tokens
+        return None, encoded
     classes = class_names()[: model.config.encoder_config["classes"]]
     muted = [c for c in muted_classes() if c < len(classes)]
-    if model.config.heard and not names:
-        return HeardWords.from_dict({**model.config.heard, "muted": muted}), tokens
-    heard = heard_words(
-        tokenizer,
+    if model.config.tags and not names:
+        return TagSettings.from_dict({**model.config.tags, "muted": muted}), encoded
+    settings = tag_settings(
         classes,
-        (clip.clip_scores_C for clip in tokens.values()),
+        (clip.clip_scores_C for clip in encoded.values()),
         count=recipe.model.heard_words,
         per_part=recipe.model.words_per_part,
         muted=muted,
-        events=names,
+        sounds=names,
     )
-    return heard, tokens
+    return settings, encoded
 
 
 @torch.inference_mode()
-def clip_tokens(
+def encoded_clip(
     model: MellowForConditionalGeneration, cache: FeatureCache, clip: str, timeline: Timeline | None
-) -> ClipTokens:
+) -> EncodedClip:
     """A clip for packing; its timeline, where none is given, is what the model's event head says."""
     arrays = cache.read(clip)
+    clock = StepClock.of(model.config.model.sizes)
     if timeline is None:
         frames_TE = torch.from_numpy(arrays["frames"]).float()
-        timeline = read_timeline(model.events(frames_TE).numpy()) if model.events is not None else Timeline()
-    rows = math.ceil(len(arrays["frames"]) / model.config.frames_per_row)
-    return ClipTokens(rows, arrays["clip_scores"].astype("float32"), arrays["step_scores"].astype("float32"), timeline)
+        timeline = read_timeline(model.events(frames_TE).numpy(), clock) if model.events is not None else Timeline()
+    audio = sum(math.ceil(steps / model.config.frames_per_row) for steps in clock.windows(len(arrays["frames"])))
+    scores = (arrays[f"{what}_scores"].astype("float32") for what in ("clip", "step"))
+    return EncodedClip(audio, *scores, timeline)

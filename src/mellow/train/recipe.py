@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -45,10 +45,11 @@ class DataRecipe(Strict):
 class ModelRecipe(Strict):
     start: str | None = None
     """Go on from this model (`mini`, or the directory of a two-part model) instead of untrained adapters and mapper."""
-    encoder_onnx: str | None = None
-    """ONNX export of the pretrained CED encoder; null: random weights (tests)."""
-    encoder_sizes: dict[str, int] = {}
-    """Sizes of the encoder where they differ from CED-Tiny's."""
+    encoder: str = "ced"
+    """The audio encoder: CED's ONNX export, a directory of `mellow convert --encoder`, or the bare name of a kind
+    (ced, htsat, cnn14) for random weights."""
+    encoder_sizes: dict[str, Any] = {}
+    """Sizes of the encoder where they are not the kind's own."""
     base: str = "bundled"
     """The base language model: `bundled`, or the path of a Llama GGUF."""
     tokenizer: str = "bundled"

@@ -16,14 +16,13 @@ from torch import nn
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from mellow.audio import CED
 from mellow.errors import RecipeError
 from mellow.model.mapper import CompactMapper
 from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.model.two_part import save_two_part
 from mellow.processor import Processor
 from mellow.stored.files import sync
-from mellow.text.prompt import CompactPrompt
+from mellow.stored.two_part import write_two_part
+from mellow.text.prompt import IGNORE
 from mellow.text.tokenizer import Tokenizer
 from mellow.train.dataset import collate
 from mellow.train.initial import (
@@ -53,8 +52,8 @@ def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
     torch.manual_seed(recipe.run.seed)
     model = initial_model(recipe.model)
     tokenizer = Tokenizer.from_file(tokenizer_file(recipe.model))
-    prompt = CompactPrompt(tokenizer)
-    rows, heard = prepare(recipe, model, Processor(CED, prompt))
+    config = model.config.model
+    rows, tags = prepare(recipe, model, Processor.of(config, tokenizer))
     adapt(model, recipe.model)
     if recipe.run.bfloat16:
         halve_frozen(model)
@@ -86,16 +85,12 @@ def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
             trainer.state.global_step,
             trainer.state.max_steps,
         )
-    model.config.heard = {**heard.to_dict(), "muted": []} if heard else {}
-    if heard is None:
-        model.events = None  # its sounds have no names
-    head = model.events
-    model.config.events = (
-        {} if head is None else {"width": head.linear1.out_features, "sounds": head.linear2.out_features}
-    )
-    save_two_part(
+    model.config.tags = {**tags.settings.to_dict(), "muted": []} if tags else {}
+    if tags is None or model.events is None:
+        model.events, model.config.events = None, {}  # without tags its sounds have no names
+    write_two_part(
         output / "model",
-        config=model.config,
+        config=model.config.model,
         trained=adapter_weights(model),
         tokenizer=tokenizer_file(recipe.model),
         base=None if recipe.model.base == "bundled" else base_file(recipe.model),
@@ -122,8 +117,8 @@ class Learner(nn.Module):
     ) -> dict[str, torch.Tensor]:
         """Weighted cross-entropy over the answer tokens; the vocabulary is only computed where there is a label."""
         model = self.mellow
-        rows_ND = cast(CompactMapper, model.mapper).rows(frames, scores) if len(frames) else frames.new_zeros(0, 1)
-        embeds_BLD = model.embed(ids, rows_ND)
+        audio_ND = cast(CompactMapper, model.mapper).tokens(frames, scores) if len(frames) else None
+        embeds_BLD = model.embed(ids, audio_ND)
         if torch.is_autocast_enabled(ids.device.type):  # keeps the residual stream in bfloat16: half the memory traffic
             embeds_BLD = embeds_BLD.to(torch.get_autocast_dtype(ids.device.type))
         hidden = torch.finfo(embeds_BLD.dtype).min
@@ -132,7 +127,7 @@ class Learner(nn.Module):
         hidden_BLD = language_model.model(
             inputs_embeds=embeds_BLD, attention_mask=bias, position_ids=positions, use_cache=False
         ).last_hidden_state
-        wanted = labels[:, 1:] != -100
+        wanted = labels[:, 1:] != IGNORE
         logits_NV = language_model.lm_head(hidden_BLD[:, :-1][wanted]).float()
         weights_N = weights[:, 1:][wanted]
         losses_N = nn.functional.cross_entropy(logits_NV, labels[:, 1:][wanted], reduction="none")

@@ -5,9 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mellow.text.timeline import GAP_STEPS, MOST, NAMED, STEP_SECONDS, read_timeline
+from mellow import events
+from mellow.encoders import ENCODERS
+from mellow.events.timeline import GAP_SECONDS, MOST, NAMED, StepClock, Timeline
 
-STEPS, SOUNDS = 62, 12
+CED = StepClock.of(ENCODERS["ced"].sizes())
+STEP_SECONDS = CED.seconds
+GAP_STEPS = round(GAP_SECONDS / STEP_SECONDS)
+STEPS, SOUNDS = CED.per_window, 12
+
+
+def read_timeline(scores_TE: np.ndarray, clock: StepClock = CED) -> Timeline:
+    return events.read_timeline(scores_TE, clock)
 
 
 def logits(*events: tuple[int, int, int, float]) -> np.ndarray:
@@ -73,3 +82,15 @@ def test_times_of_a_long_clip_do_not_drift() -> None:
     scores_TS[5 * 62 : 5 * 62 + 31, 1] = 6.0
     (event,) = read_timeline(scores_TS).events
     assert (event.start, event.end) == pytest.approx((50.0, 50.0 + 31 * STEP_SECONDS), abs=2 * STEP_SECONDS)
+
+
+@pytest.mark.parametrize(("kind", "per_window"), [("ced", 62), ("htsat", 32), ("cnn14", 31)])
+def test_times_follow_the_step_length_of_each_encoder(kind: str, per_window: int) -> None:
+    """A sound from 20 s + 1.25 s to 20 s + 5 s is found there, whatever a step is (HTSAT: 0.3125 s, CNN14: 0.32 s)."""
+    clock = StepClock.of(ENCODERS[kind].sizes())
+    assert clock.per_window == per_window
+    steps = np.arange(per_window) * clock.seconds
+    window_TE = np.where((steps >= 1.25) & (steps < 5.0), 6.0, -12.0)[:, None].astype(np.float32)
+    scores_TE = np.concatenate([np.full((2 * per_window, 1), -12.0, np.float32), window_TE])
+    (event,) = read_timeline(scores_TE, clock).events
+    assert (event.start, event.end) == pytest.approx((21.25, 25.0), abs=1.5 * clock.seconds)

@@ -1,0 +1,19 @@
+"""Audio encoders as data: the table of kinds, and the sizes of each; no tensors."""
+
+from mellow.encoders.ced import CedConfig
+from mellow.encoders.cnn14 import Cnn14Config
+from mellow.encoders.config import WINDOW_SECONDS, EncoderConfig
+from mellow.encoders.htsat import HtsatConfig
+from mellow.encoders.spec import ENCODERS, EncoderSpec, encoder_spec, sizes_dict
+
+__all__ = [
+    "ENCODERS",
+    "WINDOW_SECONDS",
+    "CedConfig",
+    "Cnn14Config",
+    "EncoderConfig",
+    "EncoderSpec",
+    "HtsatConfig",
+    "encoder_spec",
+    "sizes_dict",
+]
