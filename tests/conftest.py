@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,16 @@ import soundfile
 import mellow
 from mellow.answer.facade import Mellow
 from mellow.audio import CED
+from mellow.config import ModelConfig
 from mellow.data.phrases import sounds
+from mellow.encoders import encoder_spec
+from mellow.llama import SMOLLM2_135M
 from mellow.processor import Processor
 from mellow.stored.llama import LlamaFile
 from mellow.stored.names import BUNDLED
-from mellow.stored.shapes import expected_shapes
 from mellow.stored.two_part import write_two_part
-from mellow.text.heard import HeardWords
 from mellow.text.prompt import CompactPrompt
+from mellow.text.tags import TagSettings
 from mellow.text.tokenizer import Tokenizer
 
 TORCH = importlib.util.find_spec("torch") is not None
@@ -41,12 +43,11 @@ collect_ignore = [] if TORCH else TORCH_ROOMS
 if TORCH:
     import torch
 
-    from mellow.model.build import build_encoder
+    from mellow.model.checkpoint import load_checkpoint
     from mellow.model.configuration import MellowConfig
     from mellow.model.convert import convert
     from mellow.model.modeling import MellowForConditionalGeneration
-    from mellow.model.published import LANGUAGE_MODEL, published_key_map
-    from mellow.model.two_part import load_two_part
+    from mellow.model.published import published_key_map
     from mellow.train.initial import adapt, initial_model
     from mellow.train.recipe import ModelRecipe
 
@@ -205,16 +206,16 @@ def tiny_settings(tiny_gguf: Path, tokenizer: Tokenizer) -> dict[str, Any]:
     """The config.json of a two-part model on it, as training writes it."""
     by_index = {sound.index: sound.name for sound in sounds().values() if sound.index is not None}
     names = [by_index[i] for i in range(ENCODER_SIZES["classes"])]
-    heard = HeardWords.make(tokenizer, names, mean=[-0.1] * len(names), spread=[1.0] * len(names), count=3)
+    tags = TagSettings(names, mean=[-0.1] * len(names), std=[1.0] * len(names), count=3)
     content = tiny_gguf.read_bytes()
     return {
         "model_type": "mellow",
         "encoder": "ced",
         "encoder_config": ENCODER_SIZES,
-        "text_config": {"model_type": "llama", **LlamaFile(tiny_gguf).config},
+        "text_config": LlamaFile(tiny_gguf).spec.to_config(),
         "layout": "compact",
         "frames_per_row": 2,
-        "heard": heard.to_dict(),
+        "tags": tags.to_dict(),
         "base": {"file": "base.gguf", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()},
         "adapter": {"rank": RANK, "alpha": ALPHA},
         "choice": {},
@@ -234,7 +235,7 @@ def tiny_trained(tiny_settings: dict[str, Any]) -> dict[str, np.ndarray]:
         return (centre + spread * rng.standard_normal(shape)).astype(np.float32)
 
     trained = {}
-    for name, shape in expected_shapes(tiny_settings).items():
+    for name, shape in ModelConfig.from_dict(tiny_settings).shapes().items():
         stem = name.removesuffix(".weight")
         if not name.startswith("language_model."):
             trained[name] = draw(name, shape)
@@ -254,7 +255,7 @@ def tiny_model_dir(
     """A two-part model with its base beside it. Do not change it: copy it first."""
     folder = tmp_path_factory.mktemp("tiny_model")
     write_two_part(
-        folder, settings=json.dumps(tiny_settings), trained=tiny_trained, tokenizer=TOKENIZER, base=tiny_gguf
+        folder, config=ModelConfig.from_dict(tiny_settings), trained=tiny_trained, tokenizer=TOKENIZER, base=tiny_gguf
     )
     return folder
 
@@ -274,7 +275,7 @@ def tiny_recipe(with_torch: None, tiny_gguf: Path) -> ModelRecipe:
 
 @pytest.fixture
 def tiny_adapted(
-    tiny_recipe: ModelRecipe, tiny_settings: dict[str, Any], tiny_trained: dict[str, np.ndarray]
+    tiny_recipe: ModelRecipe, tiny_settings: dict[str, Any], tiny_trained: dict[str, np.ndarray], tokenizer: Tokenizer
 ) -> MellowForConditionalGeneration:
     """A fresh model with adapters, as training holds it, equal to the one in `tiny_model_dir`."""
     model = initial_model(tiny_recipe)
@@ -284,35 +285,34 @@ def tiny_adapted(
         for name, array in tiny_trained.items():
             adapter = name.replace("language_model.", "language_model.base_model.model.", 1) + ".default.weight"
             inside[name if name in inside else adapter].copy_(torch.from_numpy(array))
-    model.heard = HeardWords.from_dict(tiny_settings["heard"])
-    model.config.heard = tiny_settings["heard"]
+    model.config.tags = tiny_settings["tags"]
+    model.set_tokenizer(tokenizer)
     return model.eval()
 
 
 @pytest.fixture(scope="session")
 def tiny_model(with_torch: None, tiny_model_dir: Path) -> MellowForConditionalGeneration:
     """The two-part model, loaded; frozen and shared by all tests."""
-    return load_two_part(tiny_model_dir)
+    return load_checkpoint(tiny_model_dir)
 
 
 # --- the published layout -------------------------------------------------------------------------------------------
 
 PUBLISHED_SIZES: dict[str, Any] = {"width": 4, "patch": 32, "depths": (1,), "heads": (2,), "mlp_ratio": 2, "classes": 5}
-PUBLISHED_TEXT = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2}
-PUBLISHED_TEXT |= {"num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 16}
+PUBLISHED_LLAMA = replace(SMOLLM2_135M, width=24, inner=48, layers=2, heads=3, key_heads=1, head_width=16)
 
 
 @pytest.fixture(scope="session")
-def published_config(with_torch: None) -> MellowConfig:
-    """Mellow v0, narrow and shallow: the same 32 steps, 129 rows a clip, and vocabulary."""
-    text = {"model_type": "llama", **LANGUAGE_MODEL, **PUBLISHED_TEXT}
-    return MellowConfig(encoder="htsat", encoder_config=PUBLISHED_SIZES, text_config=text, layout="published")
+def published_config() -> ModelConfig:
+    """Mellow v0, narrow and shallow: the same 32 steps, 129 audio tokens a clip, and vocabulary."""
+    spec = encoder_spec("htsat")
+    return ModelConfig(spec, spec.sizes(PUBLISHED_SIZES), PUBLISHED_LLAMA.to_config(), layout="published")
 
 
 @pytest.fixture(scope="session")
-def published_state(published_config: MellowConfig) -> dict[str, torch.Tensor]:
+def published_state(with_torch: None, published_config: ModelConfig) -> dict[str, torch.Tensor]:
     """Random weights under the published names; the embedding is small, so that greedy answers do not just repeat."""
-    model = MellowForConditionalGeneration(published_config)
+    model = MellowForConditionalGeneration(MellowConfig.of(published_config))
     generator = torch.Generator().manual_seed(0)
     ours = dict(model.state_dict())
     for name, tensor in ours.items():
@@ -322,8 +322,7 @@ def published_state(published_config: MellowConfig) -> dict[str, torch.Tensor]:
             ours[name] = centre + spread * torch.randn(tensor.shape, generator=generator)
     ours["encoder.bn0.running_mean"] = torch.full((64,), -40.0)
     ours["encoder.bn0.running_var"] = torch.full((64,), 400.0)
-    sizes = build_encoder(published_config).config
-    key_map = published_key_map(sizes, {**LANGUAGE_MODEL, **PUBLISHED_TEXT})  # type: ignore[arg-type]
+    key_map = published_key_map(published_config.sizes, published_config.llama)  # type: ignore[arg-type]
     names = key_map.mapped | key_map.counters
     state = {their: ours[our] for our, their in names.items() if their not in key_map.tied}
     return state | {name: state[other] for name, other in key_map.tied.items()}
@@ -338,7 +337,7 @@ def published_checkpoint(published_state: dict[str, torch.Tensor], tmp_path_fact
 
 
 @pytest.fixture(scope="session")
-def published_dir(published_checkpoint: Path, published_config: MellowConfig) -> Path:
+def published_dir(published_checkpoint: Path, published_config: ModelConfig) -> Path:
     """The same as a converted model directory. Do not change it: copy it first."""
     return convert(published_checkpoint, published_checkpoint.with_name("tiny"), config=published_config)
 
@@ -347,12 +346,6 @@ def published_dir(published_checkpoint: Path, published_config: MellowConfig) ->
 def published(published_dir: Path) -> Mellow:
     """The same behind the facade."""
     return mellow.load(published_dir, device="cpu")
-
-
-@pytest.fixture(scope="session")
-def no_rows() -> np.ndarray:
-    """What `Engine.embed` is given where no audio row stands in the ids."""
-    return np.zeros((0, 0), np.float32)
 
 
 def pytest_make_parametrize_id(val: Any) -> str | None:
