@@ -39,7 +39,13 @@ class Cache:
 
 
 class Engine(Protocol):
-    """A model that can hear, embed and read on; implemented with torch, and with ONNX Runtime."""
+    """A model that can hear, embed and read on; implemented with torch, and with ONNX Runtime.
+
+    positions: the most tokens, audio tokens included, that the language model was made for; from its config.
+    """
+
+    @property
+    def positions(self) -> int: ...
 
     def encode(self, windows: Sequence[np.ndarray]) -> Heard:
         """Hear one clip: its log-mel windows (F, M), in order."""

@@ -47,6 +47,7 @@ class OnnxEngine:
         self.config = config
         self.encoder, self.decoder, self.embedding = encoder, decoder, embedding
         self.sizes = language_sizes(config["text_config"])
+        self.positions = self.sizes["positions"]
         self.heard = HeardWords.from_dict(config["heard"]) if config.get("heard") else None
         self.hears = [output.name for output in encoder.get_outputs()]
         self.rotary = _rotary_tables(POSITIONS, self.sizes["head_width"], self.sizes["theta"])

@@ -27,6 +27,7 @@ EMBEDDING = f"{PREFIX}embed_tokens.weight"
 HEAD = "language_model.lm_head.weight"
 REACH = 5.0  # of turned rows behind a norm, whose root mean square is 1: hardly any number is larger
 TINY = 1e-9  # the least that rows are divided by
+POSITIONS = 2048  # of a config that does not say, as transformers has it
 HEAD_MULTIPLE = 16  # of the width of a head that GroupQueryAttention turns
 
 
@@ -52,6 +53,7 @@ def language_sizes(text: Mapping[str, Any]) -> dict[str, Any]:
         "width": int(text["hidden_size"]),
         "theta": float(rope.get("rope_theta") or text.get("rope_theta") or 10_000.0),
         "epsilon": float(text.get("rms_norm_eps", 1e-6)),
+        "positions": int(text.get("max_position_embeddings") or POSITIONS),
         "tied": bool(text.get("tie_word_embeddings", False)),
     }
 
