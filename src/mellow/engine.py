@@ -45,7 +45,13 @@ class Cache:
 
 
 class Engine(Protocol):
-    """A model that encodes windows, embeds tokens and computes logits; with torch, and with ONNX Runtime."""
+    """A model that encodes windows, embeds tokens and computes logits; with torch, and with ONNX Runtime.
+
+    positions: the most tokens, audio tokens included, that the language model was made for.
+    """
+
+    @property
+    def positions(self) -> int: ...
 
     def encode(self, mel_FM: np.ndarray) -> Encoded:
         """Encode one window of log-mel; ModelError where the model produces non-finite values for it."""

@@ -6,16 +6,19 @@ Training, evaluation, the command line and exports all come through here.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import BinaryIO, Literal, get_args
 
 import numpy as np
 
-from mellow.audio import FrontEnd, fit, from_array, front_end_of, load, log_mel, window_starts, windows
-from mellow.errors import AudioError, QuestionError
+from mellow.audio import MAX_SECONDS, FrontEnd, fit, from_array, front_end_of, load, log_mel, window_starts, windows
+from mellow.checks import shown, whole_number
+from mellow.errors import AudioError
 from mellow.text.prompt import CompactPrompt, Prompt
 from mellow.text.published_prompt import PublishedPrompt
+from mellow.text.question import MAX_QUESTION_CHARACTERS, as_options, check_question
 from mellow.text.tokenizer import Tokenizer
 from mellow.types import Clip
 
@@ -24,11 +27,11 @@ __all__ = ["MAX_QUESTION_CHARACTERS", "ClipPolicy", "Processor", "Source", "View
 Source = str | os.PathLike[str] | bytes | BinaryIO | Clip
 
 WINDOW_SECONDS = 10.0  # the longest stretch an encoder hears at once
+STRETCH_WINDOWS = 3  # windows in one prompt: 30 s, the longest clips of training (docs/log.md)
+STRETCH_REST_SECONDS = 2.0  # a shorter rest, below the shortest scene of training, is heard with what stands before it
 HOP_SECONDS = 8.0  # from one separately answered window to the next: they overlap by 2 s, the last one by up to 9.5 s
 REST_SECONDS = 0.5  # a shorter rest behind such windows is not worth another answer
 SHORTEST_FRAMES = 48  # a shorter clip is padded with silence: three encoder steps, 0.48 s
-MAX_QUESTION_CHARACTERS = 20_000
-MAX_CLIPS = 2
 Short = Literal["keep", "pad", "repeat"]
 Long = Literal["join", "windows", "start", "center", "random"]
 
@@ -38,8 +41,9 @@ class ClipPolicy:
     """How a clip that is not 10 s long meets the model.
 
     short: what fills a window below 10 s: nothing (`keep`), zeros (`pad`) or the window again and again (`repeat`).
-    long: a longer clip is heard as one, in consecutive windows (`join`); asked about window by window (`windows`, each
-        overlapping the one before); or only its first (`start`), middle (`center`) or any (`random`) 10 s are heard.
+    long: a longer clip is heard as one up to 30 s, and asked about in stretches of 30 s beyond (`join`); asked about
+        window by window (`windows`, each overlapping the one before); or only its first (`start`), middle (`center`)
+        or any (`random`) 10 s are heard.
     seed: of `random`, which the original did without one.
     Raises AudioError for a policy that there is not.
     """
@@ -50,10 +54,13 @@ class ClipPolicy:
 
     def __post_init__(self) -> None:
         for what, given, known in (("short", self.short, Short), ("long", self.long, Long)):
-            if given not in get_args(known):
-                raise AudioError(f"there is no policy {given!r} for {what} clips; use {', '.join(get_args(known))}")
+            if not isinstance(given, str) or given not in get_args(known):
+                names = ", ".join(get_args(known))
+                raise AudioError(f"There is no policy {shown(given)} for {what} clips; use {names}.")
         if self.long == "random" and self.seed is None:
-            raise AudioError("the policy 'random' needs a seed, so that an answer can be had again")
+            raise AudioError("The policy 'random' needs a seed, so that its answers can be repeated.")
+        if self.seed is not None:
+            whole_number(self.seed, what="The seed", low=0, error=AudioError)
 
 
 PUBLISHED = ClipPolicy("repeat", "windows")  # v0 repeats short clips; it cropped long ones at random, here all is heard
@@ -105,14 +112,35 @@ class Processor:
 
     def features(self, clip: Clip) -> list[np.ndarray]:
         """Log-mels of a whole clip: one (F, M) float32 array per consecutive window of 10 s, in order."""
-        pieces = windows(clip.waveform_S, self._window_S, hop_S=self._shortest_S // 3)
-        return [self._log_mel(piece_S) for piece_S in pieces]
+        return [self._log_mel(piece_S) for piece_S in self._pieces(clip)]
+
+    def _pieces(self, clip: Clip) -> list[np.ndarray]:
+        return windows(clip.waveform_S, self._window_S, hop_S=self._shortest_S // 3)
 
     def views(self, clip: Clip) -> Iterator[View]:
-        """The stretches of a clip that are asked about one by one: a single one, unless the policy says `windows`."""
-        if self.policy.long == "join":
-            yield View(0.0, clip.seconds, self.features(clip))
-            return
+        """The stretches of a clip that are asked about one by one, made one by one; most clips are a single one.
+
+        Raises AudioError for a clip of more than an hour.
+        """
+        if round(clip.seconds) > MAX_SECONDS:
+            raise AudioError(
+                f"{clip.name!r} is {clip.seconds:,.0f} s long, and at most {MAX_SECONDS:,.0f} s can be heard; cut it."
+            )
+        return self._stretches(clip) if self.policy.long == "join" else self._windows(clip)
+
+    def _stretches(self, clip: Clip) -> Iterator[View]:
+        """Up to STRETCH_WINDOWS consecutive windows each."""
+        pieces = self._pieces(clip)
+        rest_S = round(STRETCH_REST_SECONDS * self.front_end.sample_rate)
+        ends = [*range(STRETCH_WINDOWS, len(pieces), STRETCH_WINDOWS), len(pieces)]
+        if len(ends) > 1 and ends[-1] - ends[-2] == 1 and len(pieces[-1]) < rest_S:
+            del ends[-2]
+        for start, end in pairwise([0, *ends]):
+            until = clip.seconds if end == len(pieces) else end * WINDOW_SECONDS
+            yield View(start * WINDOW_SECONDS, until, [self._log_mel(piece_S) for piece_S in pieces[start:end]])
+
+    def _windows(self, clip: Clip) -> Iterator[View]:
+        """One window each."""
         samples, rate = len(clip.waveform_S), self.front_end.sample_rate
         starts = [0]
         if self.policy.long == "windows":
@@ -127,33 +155,13 @@ class Processor:
             piece_S = clip.waveform_S[start : start + self._window_S]
             yield View(start / rate, (start + len(piece_S)) / rate, [self._log_mel(piece_S)])
 
-    def question(self, question: str, choices: Sequence[str] = (), *, clips: int = 1) -> str:
+    def question(self, question: str, choices: Iterable[str] | None = None, *, clips: int = 1) -> str:
         """Check a question and its options, and write them as one text, in the layout's way.
 
-        Raises QuestionError for an empty or endless question, one that is no whole text, empty or repeated options,
-        or too many clips.
+        Raises QuestionError for what cannot be asked; see `mellow.text.question`.
         """
-        if isinstance(choices, str):
-            raise QuestionError("The options are one text; give a list of texts.")
-        if clips > MAX_CLIPS:
-            raise QuestionError(f"A question is about one or two clips, but {clips} were given.")
-        text = question.strip()
-        if not text:
-            raise QuestionError("The question is empty; ask something, for example 'What sound is this?'.")
-        options = [option.strip() for option in choices]
-        characters = len(text) + sum(map(len, options))
-        if characters > MAX_QUESTION_CHARACTERS:
-            raise QuestionError(
-                f"The question has {characters:,} characters; at most {MAX_QUESTION_CHARACTERS:,} can be asked."
-            )
-        if any("\ud800" <= character <= "\udfff" for character in "".join([text, *options])):
-            raise QuestionError("The question is no whole text: it holds half a character; read it as UTF-8 again.")
-        if len(options) == 1:
-            raise QuestionError("A choice needs at least two options; give --choice once for each.")
-        if "" in options:
-            raise QuestionError("One of the options is empty; give every option a text.")
-        if len({option.lower() for option in options}) < len(options):
-            raise QuestionError("Two of the options are the same; give each option once.")
+        options = as_options(choices)
+        check_question(question, options, clips=clips)
         return self.prompt.write(question, options)
 
     @property

@@ -70,6 +70,8 @@ class Answer:
     stop_reason: `end` (the model ended), `length` (max_new_tokens reached), `choice`, `abstained`.
     seconds: wall time from the clip's samples to the answer.
     windows: of a long clip that was asked about window by window, the answer of each; else empty.
+    prompt_tokens: tokens of the prompt, audio tokens included; of all windows together.
+    answer_tokens: tokens that were generated, without the end mark; none for a choice, whose options are scored.
     """
 
     text: str
@@ -78,3 +80,5 @@ class Answer:
     stop_reason: StopReason = "end"
     seconds: float = field(default=0.0, compare=False)
     windows: tuple[WindowAnswer, ...] = ()
+    prompt_tokens: int = 0
+    answer_tokens: int = 0

@@ -34,6 +34,7 @@ class Fake:
     """An engine whose logits are any function of the tokens read so far; embeddings are the ids themselves."""
 
     rule: Callable[[History], np.ndarray]
+    positions: int = 1000
     batches: list[int] = field(default_factory=list)
 
     def encode(self, windows: Sequence[np.ndarray]) -> Heard:
@@ -264,15 +265,17 @@ def test_constrained_decoding_is_a_distribution_over_the_options() -> None:
     assert scores[2] == pytest.approx(share((), 6, [3, 6]), abs=1e-5)
 
 
-@pytest.mark.parametrize("weight", [0.5, 1.0])
-def test_what_the_model_would_say_anyway_is_taken_off(weight: float) -> None:
+def test_equal_options_are_scored_once_and_have_one_score() -> None:
+    """In whatever case they are written; the tokens of the first one count, so letters in front do not matter."""
     engine = Fake(hashed)
-    options = [[[3, 4], [5], [6, 7, 8]]]
-    heard, deaf = [read(engine, [np.array([[token]], np.float32)]) for token in (1.0, 2.0)]
-    rule = ChoiceRule(prior_weight=weight)
-    plain = [score_options(engine, options, heard=prompt, deaf=None, rule=rule)[0] for prompt in (heard, deaf)]
-    (scores,) = score_options(engine, options, heard=heard, deaf=deaf, rule=rule)
-    np.testing.assert_allclose(scores, plain[0] - weight * plain[1])
+    after = read(engine, [np.array([[1.0]], np.float32)])
+    options, ids = ["dog", "cat", "Dog", "cat"], [[3, 4], [5, 6], [7, 8], [9, 1]]
+    (scores,) = score_options(engine, [options], [ids], after=after, rule=ChoiceRule())
+    (distinct,) = score_continuations(engine, *after, [ids[:2]])
+    np.testing.assert_allclose(scores, [*distinct, *distinct])
+    assert engine.batches == [1, 2, 2]
+    answer, plain = decide(options, scores, ChoiceRule()), decide(options[:2], distinct, ChoiceRule())
+    assert (answer.choice, answer.probabilities) == (plain.choice, plain.probabilities * 2)
 
 
 @pytest.mark.parametrize("how", [{"by": "chance"}, {"abstain_below": 1.5}, {"temperature": 0.0}])

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mellow.answer import decode
 from mellow.answer.choose import ChoiceRule
-from mellow.answer.decode import Sampling, log_softmax, read
-from mellow.answer.facade import BATCH, Mellow
+from mellow.answer.decode import BATCH, Sampling, log_softmax, read
+from mellow.answer.facade import Mellow
+from mellow.audio import CED
 from mellow.errors import AudioError, MellowError, QuestionError
-from mellow.types import Answer
+from mellow.types import Answer, Clip
 
+RATE = CED.sample_rate
 SHORT = Sampling(max_new_tokens=6)
 OPTIONS = ("dog", "a cat meows", "the rain falls on a roof")
 
@@ -261,7 +266,7 @@ def test_hearing_is_paid_for_by_the_first_answer(tiny: Mellow, tone: Any) -> Non
         ("What?", {"choices": ["dog"]}, QuestionError, "at least two"),
         ("What?", {"choices": [""]}, QuestionError, "two options"),
         ("What?", {"choices": "dog"}, QuestionError, "one text"),
-        ("What?", {"choices": ["dog", "dog"]}, QuestionError, "the same"),
+        ("What?", {"choices": ["dog", "dog"]}, QuestionError, "All options are 'dog'"),
         ("What?", {"audio2": "/no/such/file.wav"}, AudioError, "there is no file"),
         ("What?", {"audio": b"not audio"}, AudioError, "not audio"),
         ("What?", {"audio": None}, QuestionError, "at least one clip"),
@@ -277,10 +282,210 @@ def test_what_cannot_be_asked(
         tiny.ask(item.pop("audio"), item.pop("question"), **item)
 
 
-@pytest.mark.parametrize("item", [{}, {"audio": "a.wav"}, {"question": "What?"}, {"audio": 1, "question": "?", "x": 2}])
-def test_ask_many_names_the_question_that_is_wrong(tiny: Mellow, tone: Any, item: dict[str, Any]) -> None:
-    with pytest.raises(QuestionError, match="Question 2 must hold 'audio' and 'question'"):
-        tiny.ask_many([{"audio": tone(440, 1.0), "question": "What?"}, item])
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({}, "It lacks 'audio'"),
+        ({"audio": "a.wav"}, "It lacks 'question'"),
+        ({"audio": 1, "question": "?", "x": 2}, "It holds 'x'"),
+        (["a.wav", "What?"], "It must be a mapping .* not a list"),
+        ({"audio": "a.wav", "question": 5}, "The question must be a string, not an int"),
+        ({"audio": None, "question": "What?"}, "at least one clip"),
+        ({"audio": "/no/such.wav", "question": "What?"}, "there is no file"),
+    ],
+)
+def test_one_bad_question_is_named_and_harms_no_other(tiny: Mellow, tone: Any, item: Any, message: str) -> None:
+    good = {"audio": tone(440, 1.0), "question": "What?"}
+    with pytest.raises(MellowError, match=f"^Question 2: .*{message}"):
+        tiny.ask_many([good, item], sampling=SHORT)
+    calls: list[tuple[int, int]] = []
+    outcomes = tiny.ask_many(
+        (row for row in (good, item, good)),  # a generator is as good as a list
+        sampling=SHORT,
+        on_error="return",
+        progress=lambda done, total: calls.append((done, total)),
+    )
+    alone = tiny.ask(**good, sampling=SHORT)
+    assert [outcomes[0], outcomes[2]] == [alone, alone]
+    assert isinstance(outcomes[1], MellowError)
+    assert str(outcomes[1]).startswith("Question 2: ")
+    assert calls[-1] == (3, 3)
+
+
+def test_a_batch_keeps_only_clips_that_are_still_asked_about(tiny: Mellow, tone: Any) -> None:
+    """Memory does not grow with the number of clips."""
+    alive: list[int] = []
+    references: list[Any] = []
+    encode = tiny.engine.encode
+
+    class Watching:
+        positions = tiny.engine.positions
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(tiny.engine, name)
+
+        def encode(self, windows: Any) -> Any:
+            heard = encode(windows)
+            references.append(weakref.ref(heard))
+            alive.append(sum(reference() is not None for reference in references))
+            return heard
+
+    items = [{"audio": tone(200 + n, 0.5), "question": "What?"} for n in range(3 * BATCH)]
+    dataclasses.replace(tiny, engine=Watching()).ask_many(items, sampling=Sampling(max_new_tokens=1))
+    assert len(alive) == 3 * BATCH
+    assert max(alive) <= BATCH + 1
+
+
+def test_repeated_options_have_one_probability(tiny: Mellow, tone: Any) -> None:
+    """As 349 rows of MMAU have them; the prompt shows what was given."""
+    a, options = tone(440, 2.0), ["dog", "cat", " Dog", "rain"]
+    answer = tiny.ask(a, "What?", choices=options)
+    assert answer.probabilities[0] == answer.probabilities[2]
+    assert sum(answer.probabilities) - answer.probabilities[0] == pytest.approx(1)
+    (batched,) = tiny.ask_many([{"audio": a, "question": "What?", "choices": iter(options)}])
+    assert batched.choice == answer.choice
+    assert batched.probabilities == pytest.approx(answer.probabilities, abs=1e-4)
+    shown = tiny.ask(a, "What?", choices=options[:2] + options[3:])
+    assert answer.prompt_tokens > shown.prompt_tokens
+
+
+@pytest.mark.parametrize("choices", [None, (), [], iter(())])
+def test_no_choices_are_none_everywhere(tiny: Mellow, tone: Any, choices: Any) -> None:
+    a = tone(440, 2.0)
+    expected = tiny.ask(a, "What?", sampling=SHORT)
+    assert expected.choice is None
+    assert tiny.ask(a, "What?", choices=choices, sampling=SHORT) == expected
+    assert tiny.listen(a).ask("What?", choices=choices, sampling=SHORT) == expected
+    assert tiny.ask_many([{"audio": a, "question": "What?", "choices": choices}], sampling=SHORT) == [expected]
+
+
+def test_answers_tell_how_many_tokens_they_took(tiny: Mellow, tone: Any) -> None:
+    a, prompt = tone(440, 2.0), tiny.processor.prompt
+    ear = tiny.listen(a)
+    answer = ear.ask("What?", sampling=SHORT)
+    assert answer.prompt_tokens == len(ear.prefixes[0]) + len(prompt.question("What?"))
+    assert answer.answer_tokens == 6
+    choice = ear.ask("What?", choices=OPTIONS)
+    assert choice.prompt_tokens > answer.prompt_tokens
+    assert choice.answer_tokens == 0
+
+
+# --- no more than the model was made for ------------------------------------------------------------------------------
+
+
+def test_a_prompt_that_the_model_has_no_room_for_is_refused(tiny: Mellow, tone: Any) -> None:
+    """In the positions of its config, counted in tokens: clips, question and options together."""
+    a = tone(440, 2.0)
+    assert tiny.engine.positions == 1024
+    for how in ({"question": "why? " * 1500}, {"question": "Which?", "choices": ["dog " * 1200, "cat"]}):
+        with pytest.raises(QuestionError, match=r"take [\d,]+ tokens, and the model was made for at most 1,024"):
+            tiny.ask(a, **how)
+        with pytest.raises(QuestionError, match=r"Question 1: .* 1,024"):
+            tiny.ask_many([{"audio": a, **how}])
+    with pytest.raises(QuestionError, match="1,024"):
+        tiny.listen(a).stream("why? " * 1500)
+
+
+def test_the_last_position_can_be_used_and_no_more(tiny: Mellow, tone: Any) -> None:
+    ear = tiny.listen(tone(440, 2.0))
+    words = 100
+    while ear.ask("why " * words, sampling=Sampling(max_new_tokens=1)).prompt_tokens < 1020:
+        words += max(1, (1020 - len(ear.prefixes[0]) - words) // 2)
+    question = "why " * words
+    answer = ear.ask(question, sampling=Sampling(max_new_tokens=300))
+    assert answer.prompt_tokens + answer.answer_tokens == 1024 + 1  # the last token is not read any more
+    assert answer.stop_reason == "length"
+    assert "".join(ear.stream(question)) == answer.text
+    (batched, short) = tiny.ask_many(
+        [{"audio": tone(440, 2.0), "question": question}, {"audio": tone(440, 1.0), "question": "What?"}],
+        sampling=Sampling(max_new_tokens=8),
+    )
+    assert batched == ear.ask(question, sampling=Sampling(max_new_tokens=8))
+    assert short.answer_tokens == 8
+
+
+# --- long clips -------------------------------------------------------------------------------------------------------
+
+
+def stretch(clip: Clip, start: int) -> Clip:
+    """30 s of it, or what is left."""
+    return dataclasses.replace(clip, waveform_S=clip.waveform_S[start * RATE : (start + 30) * RATE])
+
+
+def test_a_long_clip_is_asked_about_in_stretches(tiny: Mellow, tone: Any) -> None:
+    long = tiny.processor.clip(tone(700, 65.0))
+    parts = [
+        dataclasses.replace(long, waveform_S=long.waveform_S[30 * n * RATE : 30 * (n + 1) * RATE]) for n in (0, 1, 2)
+    ]
+    alone = [tiny.ask(part, "What is it?", sampling=SHORT) for part in parts]
+    answer = tiny.ask(long, "What is it?", sampling=SHORT)
+    stamps = ["[0:00-0:30]", "[0:30-1:00]", "[1:00-1:05]"]
+    assert answer.text == "\n".join(f"{stamp} {part.text}" for stamp, part in zip(stamps, alone, strict=True))
+    assert answer.prompt_tokens == sum(part.prompt_tokens for part in alone)
+    assert [(window.start, window.end) for window in answer.windows] == [(0, 30), (30, 60), (60, 65)]
+    stream = tiny.listen(long).stream("What is it?", sampling=SHORT)
+    assert "".join(stream) == answer.text
+    assert stream.answer == answer
+    assert tiny.ask_many([{"audio": long, "question": "What is it?"}], sampling=SHORT) == [answer]
+
+
+def test_the_surest_stretch_decides_and_yes_is_a_maximum(tiny: Mellow, tone: Any) -> None:
+    long = tiny.processor.clip(tone(700, 65.0))
+    parts = [
+        dataclasses.replace(long, waveform_S=long.waveform_S[30 * n * RATE : 30 * (n + 1) * RATE]) for n in (0, 1, 2)
+    ]
+    for options in (OPTIONS, ("Yes", "no"), ("no", "yes")):
+        alone = [tiny.ask(part, "Which?", choices=options) for part in parts]
+        yes = [option.lower() for option in options].index("yes") if len(options) == 2 else None
+        wanted = max(alone, key=lambda a: a.probabilities[yes] if yes is not None else max(a.probabilities))
+        (batched,) = tiny.ask_many([{"audio": long, "question": "Which?", "choices": options}])
+        for found in (tiny.ask(long, "Which?", choices=options), batched):
+            assert found.choice == wanted.choice
+            assert found.probabilities == pytest.approx(wanted.probabilities, abs=1e-4)
+            assert [window.choice for window in found.windows] == [part.choice for part in alone]
+
+
+def test_two_long_clips_go_side_by_side(tiny: Mellow, tone: Any) -> None:
+    """Stretch by stretch; the last one of the shorter clip stays beside the rest of the longer one."""
+    first, second = (tiny.processor.clip(tone(hertz, seconds)) for hertz, seconds in ((700, 65.0), (300, 35.0)))
+
+    pairs = [(stretch(first, a), stretch(second, b)) for a, b in ((0, 0), (30, 30), (60, 30))]
+    alone = [tiny.ask(a, "How do they differ?", audio2=b, sampling=SHORT).text for a, b in pairs]
+    answer = tiny.ask(first, "How do they differ?", audio2=second, sampling=SHORT)
+    assert [window.text for window in answer.windows] == alone
+
+
+def test_positions_of_a_batch_are_bounded(tiny: Mellow, tone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long clip, too; the answer is the same."""
+    long = tone(700, 125.0)
+    expected = tiny.ask(long, "What is it?", sampling=SHORT)
+    monkeypatch.setattr(decode, "POSITIONS_AT_ONCE", 300)
+    ear = tiny.listen(long)
+    assert ear.cache is None
+    assert ear.ask("What is it?", sampling=SHORT) == expected
+    kept = tiny.listen(tone(440, 2.0))
+    assert kept.cache is not None
+
+
+# --- threads ----------------------------------------------------------------------------------------------------------
+
+
+def test_threads_that_share_a_model_get_the_answers_of_one_after_another(tiny: Mellow, tone: Any) -> None:
+    a, b = tone(440, 2.0), tone(900, 3.1)
+    ear = tiny.listen(a)
+    tasks: list[Any] = []
+    for n in range(8):
+        question = f"What is number {n}?"
+        tasks += [
+            lambda q=question: ear.ask(q, sampling=SHORT),
+            lambda q=question: ear.ask(q, choices=OPTIONS),
+            lambda q=question: "".join(ear.stream(q, sampling=SHORT)),
+            lambda q=question: tiny.ask(b, q, sampling=SHORT),
+            lambda q=question: tiny.ask_many([{"audio": clip, "question": q} for clip in (a, b)], sampling=SHORT),
+        ]
+    expected = [task() for task in tasks]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda task: task(), tasks)) == expected
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------
@@ -310,7 +515,10 @@ def streamed(model: Mellow, audio: Path, ids: list[int], most: int = 99) -> tupl
     """The pieces of a stream and the answer, where the engine says these tokens."""
     said = dataclasses.replace(model, engine=Saying(model, ids))
     sampling = Sampling(max_new_tokens=most)
-    return list(said.listen(audio).stream("What?", sampling=sampling)), said.ask(audio, "What?", sampling=sampling)
+    stream = said.listen(audio).stream("What?", sampling=sampling)
+    pieces, answer = list(stream), said.ask(audio, "What?", sampling=sampling)
+    assert stream.answer == answer
+    return pieces, answer
 
 
 @pytest.mark.parametrize(
@@ -336,3 +544,18 @@ def test_a_stream_begins_before_the_answer_ends(tiny: Mellow, tone: Any) -> None
     ids = [*tiny.processor.prompt.tokenizer.encode("one two three four"), 2]
     pieces, _ = streamed(tiny, tone(440, 1.0), ids)
     assert pieces == ["one", " two", " three", " four"]
+
+
+def test_the_answer_of_a_stream_can_be_had_before_its_pieces(tiny: Mellow, tone: Any) -> None:
+    ear = tiny.listen(tone(440, 2.0))
+    expected = ear.ask("What?", sampling=SHORT)
+    stream = ear.stream("What?", sampling=SHORT)
+    first = next(stream)
+    assert expected.text.startswith(first)
+    assert (stream.answer, stream.answer.stop_reason) == (expected, "length")
+    assert list(stream) == []
+
+
+def test_a_stream_of_what_cannot_be_asked_is_refused_at_once(tiny: Mellow, tone: Any) -> None:
+    with pytest.raises(QuestionError, match="empty"):
+        tiny.listen(tone(440, 2.0)).stream(" ")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from mellow.answer.decode import log_softmax, score_continuations
+from mellow.answer.decode import COLDEST, HOTTEST, log_softmax, score_continuations
+from mellow.checks import shown, within
 from mellow.engine import Cache, Engine
 from mellow.errors import QuestionError
+from mellow.text.question import first_equals
 from mellow.types import Answer
 
 __all__ = ["ChoiceRule", "decide", "score_options"]
@@ -34,40 +35,41 @@ class ChoiceRule:
     abstain_below: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.by not in ("likelihood", "decoding"):
-            raise QuestionError(f"Options are scored by 'likelihood' or by 'decoding', not by {self.by!r}.")
-        if not (math.isfinite(self.prior_weight) and math.isfinite(self.temperature)):
-            raise QuestionError("The prior weight and the temperature of choices must be finite numbers.")
-        if not 0 <= self.abstain_below <= 1:
-            raise QuestionError(f"abstain_below is {self.abstain_below}, but it is a probability between 0 and 1.")
-        if not self.temperature > 0:
-            raise QuestionError(f"The temperature of choices is {self.temperature}, but it must be above 0.")
+        if not isinstance(self.by, str) or self.by not in ("likelihood", "decoding"):
+            raise QuestionError(f"Options are scored by 'likelihood' or by 'decoding', not by {shown(self.by)}.")
+        within(self.prior_weight, what="prior_weight", low=0, high=10, error=QuestionError)
+        within(self.temperature, what="temperature", low=COLDEST, high=HOTTEST, error=QuestionError)
+        within(self.abstain_below, what="abstain_below", low=0, high=1, error=QuestionError)
 
 
 def score_options(
     engine: Engine,
+    options: Sequence[Sequence[str]],
     continuations: Sequence[Sequence[Sequence[int]]],
     *,
-    heard: tuple[np.ndarray, Cache],
-    deaf: tuple[np.ndarray, Cache] | None,
+    after: tuple[np.ndarray, Cache],
     rule: ChoiceRule,
 ) -> list[np.ndarray]:
-    """Score the options of each of B prompts, less `prior_weight` times what they would have without audio.
+    """Score the options of each of B prompts that have been read; equal options are scored once and have one score.
 
-    continuations: of each prompt, the options' token ids, end mark included; heard, deaf: last logits (B, V) and cache
-    of the prompts with and without the audio.
+    continuations: of each prompt, the options' token ids, end mark included; after: last logits (B, V) and cache.
     """
-    within = rule.by == "decoding"
-    scores = score_continuations(engine, *heard, continuations, within=within)
-    if deaf is None:
-        return scores
-    priors = score_continuations(engine, *deaf, continuations, within=within)
-    return [score - rule.prior_weight * prior for score, prior in zip(scores, priors, strict=True)]
+    places = [first_equals(texts) for texts in options]
+    firsts = [sorted(set(found)) for found in places]
+    distinct = [[ids[n] for n in first] for ids, first in zip(continuations, firsts, strict=True)]
+    scores = score_continuations(engine, *after, distinct, within=rule.by == "decoding")
+    return [score[np.searchsorted(first, found)] for score, first, found in zip(scores, firsts, places, strict=True)]
 
 
 def decide(options: Sequence[str], scores: np.ndarray, rule: ChoiceRule) -> Answer:
-    """Pick the option with the highest score, or abstain where its probability is too small."""
-    shares = tuple(float(p) for p in np.exp(log_softmax(scores / rule.temperature)))
+    """Pick the option with the highest score, or abstain where its probability is too small.
+
+    Equal options have one probability, which counts once: without the repetitions, probabilities sum to 1.
+    """
+    places = first_equals(options)
+    first = sorted(set(places))
+    logs = log_softmax(scores[first] / rule.temperature)
+    shares = tuple(float(p) for p in np.exp(logs)[np.searchsorted(first, places)])
     best = int(scores.argmax())
     if shares[best] < rule.abstain_below:
         return Answer("I cannot tell.", None, shares, "abstained")

@@ -10,23 +10,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mellow.checks import check_kind, whole_number, within
 from mellow.engine import Cache, Engine
 from mellow.errors import QuestionError
 from mellow.types import StopReason
 
-__all__ = ["Completion", "Sampling", "complete", "log_softmax", "next_tokens", "read", "score_continuations", "steps"]
+__all__ = [
+    "BATCH",
+    "COLDEST",
+    "HOTTEST",
+    "Completion",
+    "Sampling",
+    "batches",
+    "complete",
+    "log_softmax",
+    "next_tokens",
+    "read",
+    "score_continuations",
+    "steps",
+]
 
-ROWS_AT_ONCE = 16  # continuations scored in one pass ...
+BATCH = 8  # prompts that are read in one pass ...
+ROWS_AT_ONCE = 16  # or continuations that are scored in one ...
 POSITIONS_AT_ONCE = 4096  # ... whose caches have no more positions in all: 0.2 GB for 135 M parameters
+COLDEST, HOTTEST = 1e-6, 1e6  # temperatures that float64 can divide logits by
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How tokens are chosen.
 
-    max_new_tokens: answers are cut after this many (300 in the published code).
+    max_new_tokens: answers are cut after this many (300 in the published code), or where the model has no more room.
     sample: draw from the top-p nucleus (paper, section 3: p 0.8, temperature 1) instead of taking the likeliest token.
     seed: of the draws; None draws anew each time.
+    Raises QuestionError for numbers that are none, or out of range.
     """
 
     max_new_tokens: int = 300
@@ -36,12 +53,13 @@ class Sampling:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise QuestionError(f"max_new_tokens is {self.max_new_tokens}, but an answer has at least one token.")
-        if not 0 < self.top_p <= 1:
-            raise QuestionError(f"top_p is {self.top_p}, but it is a probability above 0 and at most 1.")
-        if not self.temperature > 0:
-            raise QuestionError(f"The temperature is {self.temperature}, but it must be above 0.")
+        whole_number(self.max_new_tokens, what="max_new_tokens", low=1, error=QuestionError)
+        check_kind(self.sample, bool, what="sample", wanted="True or False", error=QuestionError)
+        if within(self.top_p, what="top_p", low=0, high=1, error=QuestionError) == 0:
+            raise QuestionError("top_p is 0.0, but it is a probability above 0 and at most 1.")
+        within(self.temperature, what="temperature", low=COLDEST, high=HOTTEST, error=QuestionError)
+        if self.seed is not None:
+            whole_number(self.seed, what="seed", low=0, error=QuestionError)
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,16 @@ class Completion:
 
     ids: tuple[int, ...]
     stop_reason: StopReason
+
+
+def batches(lengths: Sequence[int]) -> Iterator[range]:
+    """Which consecutive prompts, of these lengths in tokens, are read in one pass: their memory is bounded."""
+    start = 0
+    for end in range(1, len(lengths) + 1):
+        rows = end + 1 - start  # with the next one
+        if end == len(lengths) or rows > BATCH or rows * max(lengths[start : end + 1]) > POSITIONS_AT_ONCE:
+            yield range(start, end)
+            start = end
 
 
 def read(engine: Engine, prompts: Sequence[np.ndarray], cache: Cache | None = None) -> tuple[np.ndarray, Cache]:
@@ -71,20 +99,22 @@ def steps(
 ) -> Iterator[dict[int, int]]:
     """Yield the next token of each answer that still runs, by its row in the batch; a stop token ends its answer.
 
-    Rows that have ended leave the batch, so the last answers of a batch run as fast as a small batch. Each row draws
-    from its own generator, so that a seeded answer is the same in any batch.
+    Rows that have ended leave the batch, so the last answers of a batch run as fast as a small batch; a row that has
+    filled the model's positions ends, too. Each row draws from its own generator, so that a seeded answer is the same
+    in any batch.
     """
     rows = list(range(len(logits_BV)))
     rngs = [np.random.default_rng(sampling.seed) for _ in rows]
     for number in range(1, sampling.max_new_tokens + 1):
         tokens = next_tokens(logits_BV, sampling, [rngs[row] for row in rows])
         yield dict(zip(rows, tokens, strict=True))
-        alive = [i for i, token in enumerate(tokens) if token not in stop_ids]
+        full_B = cache.mask_BL.sum(1) >= engine.positions
+        alive = [i for i, token in enumerate(tokens) if token not in stop_ids and not full_B[i]]
         if not alive or number == sampling.max_new_tokens:
             return
         if len(alive) < len(rows):
             rows, tokens, cache = [rows[i] for i in alive], [tokens[i] for i in alive], engine.take(cache, alive)
-        embeds_BLD = np.stack([engine.embed([token], np.zeros((0, 0), np.float32)) for token in tokens])
+        embeds_BLD = np.stack([engine.embed([token]) for token in tokens])
         logits_BV, cache = engine.forward(embeds_BLD, np.ones((len(rows), 1), np.int64), cache)
 
 
@@ -142,7 +172,6 @@ def score_continuations(
     allowed = [_followers(options) if within else None for options in continuations]
     totals = np.array([_gain(logits_BV[row], ids, 0, allowed[row]) for row, ids in flat], np.float64)
     longer = [n for n, (_, ids) in enumerate(flat) if len(ids) > 1]
-    nothing = np.zeros((0, 0), np.float32)
     at_once = max(1, min(ROWS_AT_ONCE, POSITIONS_AT_ONCE // cache.mask_BL.shape[1]))
     for start in range(0, len(longer), at_once):
         batch = longer[start : start + at_once]
@@ -153,7 +182,7 @@ def score_continuations(
             ids = flat[n][1]
             padded[b, : len(ids) - 1] = ids[:-1]
             mask_BL[b, : len(ids) - 1] = 1
-        embeds_BLD = np.stack([engine.embed(row.tolist(), nothing) for row in padded])
+        embeds_BLD = np.stack([engine.embed(row.tolist()) for row in padded])
         logits_BLV, _ = engine.forward(embeds_BLD, mask_BL, engine.take(cache, [flat[n][0] for n in batch]), every=True)
         for b, n in enumerate(batch):
             row, ids = flat[n]

@@ -22,6 +22,7 @@ class TorchEngine:
     def __init__(self, model: MellowForConditionalGeneration) -> None:
         self.model = model.eval()
         self.reader = reader_of(model.language_model)
+        self.positions = int(model.config.text_config.max_position_embeddings)
         self.device = next(model.parameters()).device
         self.dtype = model.get_input_embeddings().weight.dtype
 

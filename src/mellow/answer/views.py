@@ -1,11 +1,12 @@
 """Views of clips: the stretches that are asked about one by one, and how their answers become one.
 
-The compact layout hears a clip of any length as a whole: one view. The published layout hears 10 s: a longer clip has a
-view per window (`ClipPolicy.long == "windows"`). Window n of the first clip goes with window n of the second; the
-shorter clip's last window stands beside all that is left of the longer one.
+The compact layout hears up to 30 s as a whole: a longer clip has a view per stretch of 30 s. The published layout hears
+10 s: a longer clip has a view per window (`ClipPolicy.long == "windows"`). View n of the first clip goes with view n of
+the second; the shorter clip's last view stands beside all that is left of the longer one.
 
-Text: the text of each window, and merged a line per window, `[0:08-0:18] a dog barks`. A choice: the choice of each
-window by its own scores, and merged the option with the largest sum of scores over the windows.
+Text: merged a line per view, `[0:30-1:00] a dog barks`. A choice: the view that is surest decides, that is, whose best
+option has the largest probability; where the options are yes and no, that with the largest probability of yes, since
+what is present in one view is present in the clip. Sums of scores lost sounds that fill little of a clip (docs/log.md).
 """
 
 from __future__ import annotations
@@ -13,25 +14,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from mellow.answer.choose import ChoiceRule, decide
-from mellow.engine import Heard
+from mellow.answer.encode import EncodedClip
 from mellow.types import Answer, WindowAnswer
 
-__all__ = ["HeardView", "decide_views", "merge_texts", "pair", "stamp"]
+__all__ = ["EncodedView", "merge_choices", "merge_texts", "pair", "stamp"]
 
 
 @dataclass(frozen=True, eq=False)
-class HeardView:
+class EncodedView:
     """One or two clips over a stretch of time, from `start` to `end` in seconds of the longer one."""
 
     start: float
     end: float
-    clips: list[Heard]
+    clips: list[EncodedClip]
 
 
-def pair(views_of_clips: Sequence[Sequence[HeardView]]) -> list[HeardView]:
+def pair(views_of_clips: Sequence[Sequence[EncodedView]]) -> list[EncodedView]:
     """Views of single clips, joined window by window."""
     longest = max(views_of_clips, key=len)
     return [
@@ -40,32 +38,43 @@ def pair(views_of_clips: Sequence[Sequence[HeardView]]) -> list[HeardView]:
     ]
 
 
-def stamp(view: HeardView) -> str:
+def stamp(view: EncodedView) -> str:
     """`[0:08-0:18] `, in minutes and seconds, the end rounded up."""
     start, end = int(view.start), int(-(-view.end // 1))
     return f"[{start // 60}:{start % 60:02}-{end // 60}:{end % 60:02}] "
 
 
-def merge_texts(views: Sequence[HeardView], answers: Sequence[Answer]) -> Answer:
+def merge_texts(views: Sequence[EncodedView], answers: Sequence[Answer]) -> Answer:
     """One text of the views' texts; it ended by `length` where any of them did."""
     if len(answers) == 1:
         return answers[0]
     text = "\n".join(stamp(view) + answer.text for view, answer in zip(views, answers, strict=True))
     cut = any(answer.stop_reason == "length" for answer in answers)
-    return Answer(text, stop_reason="length" if cut else "end", windows=_windows(views, answers))
+    return _of_all(Answer(text, stop_reason="length" if cut else "end"), views, answers)
 
 
-def decide_views(
-    views: Sequence[HeardView], options: Sequence[str], scores: Sequence[np.ndarray], rule: ChoiceRule
-) -> Answer:
-    """One choice by the sum of the views' scores (one per option each)."""
-    answer = decide(options, np.sum(scores, axis=0), rule)
-    if len(views) == 1:
-        return answer
-    return replace(answer, windows=_windows(views, [decide(options, score, rule) for score in scores]))
+def merge_choices(views: Sequence[EncodedView], options: Sequence[str], answers: Sequence[Answer]) -> Answer:
+    """The surest view's choice; of yes and no, the choice of the view that is surest of yes."""
+    if len(answers) == 1:
+        return answers[0]
+    lowered = [option.lower() for option in options]
+    if set(lowered) == {"yes", "no"}:
+        yes = lowered.index("yes")
+        return _of_all(max(answers, key=lambda answer: answer.probabilities[yes]), views, answers)
+    return _of_all(max(answers, key=lambda answer: max(answer.probabilities)), views, answers)
 
 
-def _windows(views: Sequence[HeardView], answers: Sequence[Answer]) -> tuple[WindowAnswer, ...]:
+def _of_all(merged: Answer, views: Sequence[EncodedView], answers: Sequence[Answer]) -> Answer:
+    """A merged answer with what its parts were and cost."""
+    return replace(
+        merged,
+        windows=_windows(views, answers),
+        prompt_tokens=sum(answer.prompt_tokens for answer in answers),
+        answer_tokens=sum(answer.answer_tokens for answer in answers),
+    )
+
+
+def _windows(views: Sequence[EncodedView], answers: Sequence[Answer]) -> tuple[WindowAnswer, ...]:
     return tuple(
         WindowAnswer(view.start, view.end, answer.text, answer.choice)
         for view, answer in zip(views, answers, strict=True)

@@ -22,6 +22,7 @@ import numpy as np
 
 from mellow.answer.decode import Sampling, read, steps
 from mellow.answer.facade import Mellow
+from mellow.answer.pipeline import Pipeline
 from mellow.errors import ModelError
 from mellow.runtime.engine import OnnxEngine
 from mellow.types import Clip
@@ -151,25 +152,25 @@ def peak_megabytes(graphs: str | Path) -> float | None:
     return int(done.stdout) * 1024 / 1e6
 
 
-def _greedy(model: Mellow, prefix_LD: np.ndarray, question: str, clips: int) -> list[int]:
+def _greedy(model: Pipeline, prefix_LD: np.ndarray, question: str, clips: int) -> list[int]:
     """The token ids of a greedy answer, its end mark with them."""
     logits_BV, cache = read(model.engine, [np.concatenate([prefix_LD, _asked(model, question, clips)])])
     how = {"stop_ids": model.processor.prompt.stop_ids, "sampling": Sampling(max_new_tokens=TOKENS)}
     return [made[0] for made in steps(model.engine, logits_BV, cache, **how)]  # type: ignore[arg-type]
 
 
-def _logits(model: Mellow, prefix_LD: np.ndarray, question: str, clips: int, path: Sequence[int]) -> np.ndarray:
+def _logits(model: Pipeline, prefix_LD: np.ndarray, question: str, clips: int, path: Sequence[int]) -> np.ndarray:
     """Logits (L, V) from which each token of an answer is chosen, behind those before it."""
     prompt_LD = np.concatenate([prefix_LD, _asked(model, question, clips)])
     logits_BV, cache = read(model.engine, [prompt_LD])
     if len(path) == 1:
         return logits_BV
-    follow_LD = model.engine.embed(path[:-1], np.zeros((0, 0), np.float32))
+    follow_LD = model.engine.embed(path[:-1])
     mask_BL = np.ones((1, len(follow_LD)), np.int64)
     logits_BLV, _ = model.engine.forward(follow_LD[None], mask_BL, cache, every=True)
     return np.concatenate([logits_BV, logits_BLV[0]])
 
 
-def _asked(model: Mellow, question: str, clips: int) -> np.ndarray:
+def _asked(model: Pipeline, question: str, clips: int) -> np.ndarray:
     text = model.processor.question(question, clips=clips)
     return model.engine.embed(model.processor.prompt.question(text), np.zeros((0, 0), np.float32))

@@ -46,6 +46,7 @@ class OnnxEngine:
         self.config = config
         self.encoder, self.decoder, self.embedding = encoder, decoder, embedding
         self.sizes = config.llama
+        self.positions = self.sizes.positions
         self.outputs = [output.name for output in encoder.get_outputs()]
         self.rotary = _rotary_tables(POSITIONS, self.sizes.head_width, self.sizes.theta)
 

@@ -25,6 +25,7 @@ EMBEDDING = f"{PREFIX}embed_tokens.weight"
 HEAD = "language_model.lm_head.weight"
 REACH = 5.0  # of turned rows behind a norm, whose root mean square is 1: hardly any number is larger
 TINY = 1e-9  # the least that rows are divided by
+POSITIONS = 2048  # of a config that does not say, as transformers has it
 HEAD_MULTIPLE = 16  # of the width of a head that GroupQueryAttention turns
 
 
