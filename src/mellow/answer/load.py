@@ -13,6 +13,7 @@ from mellow.answer.graphs import DEFAULT_PRECISION, check_parts, entry_name, ope
 from mellow.engine import Engine
 from mellow.errors import ModelError, QuestionError
 from mellow.processor import ClipPolicy, Processor
+from mellow.progress import Progress, silent
 from mellow.runtime.engine import OnnxEngine
 from mellow.runtime.write import PRECISIONS
 from mellow.stored.names import CHECKPOINTS, HUB, NAMED
@@ -34,6 +35,7 @@ def load(
     dtype: str = "auto",
     threads: int | None = None,
     policy: ClipPolicy | None = None,
+    progress: Progress = silent,
 ) -> Mellow:
     """Load a model.
 
@@ -46,6 +48,7 @@ def load(
         exported in; `torch`: `float32` (auto), `bfloat16`, or `int8` on the CPU.
     threads: of each ONNX Runtime session; all cores, at most 8, where it is not given.
     policy: for clips that are not 10 s long, where the layout's own is not wanted.
+    progress: called with (step, done, total) while a model is prepared for the first time; what happens is also logged.
     Raises ModelError for an unknown name, a directory with a missing or damaged part, an impossible device or
     precision, or where torch is needed and not installed.
     """
@@ -69,7 +72,7 @@ def load(
         tokenizer = Tokenizer.from_file(directory / "tokenizer.json")
         loaded = open_torch(reason, directory, settings, device=device, dtype=dtype, threads=threads)
     else:
-        tokenizer, loaded = open_onnx(directory, settings, dtype=dtype, threads=threads)
+        tokenizer, loaded = open_onnx(directory, settings, dtype=dtype, threads=threads, progress=progress)
     return Mellow(loaded, processor_of(settings, tokenizer, policy=policy), rule, str(name))
 
 
@@ -101,7 +104,7 @@ def needs_torch(settings: Mapping[str, Any], directory: Path, *, device: str, dt
 
 
 def open_onnx(
-    directory: Path, settings: Mapping[str, Any], *, dtype: str, threads: int | None
+    directory: Path, settings: Mapping[str, Any], *, dtype: str, threads: int | None, progress: Progress
 ) -> tuple[Tokenizer, OnnxEngine]:
     """Tokenizer and engine of a directory of graphs, or of a two-part model, which is prepared once."""
     precision = DEFAULT_PRECISION if dtype == "auto" else dtype
@@ -118,7 +121,7 @@ def open_onnx(
     if opened is None:
         from mellow.answer.merging import merge  # slow to import, and needed once
 
-        opened = merge(directory, settings, entry=entry, precision=precision, threads=threads)
+        opened = merge(directory, settings, entry=entry, precision=precision, threads=threads, progress=progress)
     return tokenizer, opened
 
 

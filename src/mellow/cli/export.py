@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import mellow
+from mellow.cli.console import show_logs
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,6 +56,7 @@ def export(
     from mellow.export import verify
     from mellow.export.export import export as write
 
+    show_logs()
     recordings = _recordings(clips)
     loaded = load_model(model, engine="torch", device="cpu")
     tokenizer = model_directory(model) / "tokenizer.json"

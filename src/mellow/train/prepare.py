@@ -16,6 +16,7 @@ from mellow.data.store import audio_path, read_scenes
 from mellow.errors import RecipeError
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.processor import Processor
+from mellow.progress import Progress, silent
 from mellow.text.heard import HeardWords
 from mellow.text.timeline import Timeline, read_timeline
 from mellow.text.tokenizer import Tokenizer
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def prepare(
-    recipe: Recipe, model: MellowForConditionalGeneration, processor: Processor
+    recipe: Recipe, model: MellowForConditionalGeneration, processor: Processor, *, progress: Progress = silent
 ) -> tuple[PackedRows, HeardWords | None]:
     """All rows of a run, and the heard words of its model; the model gets its event head, if it is to have one."""
     examples_path = Path(recipe.data.examples)
@@ -43,11 +44,13 @@ def prepare(
     key = f"ced-{sum(p.double().abs().sum().item() for p in model.encoder.parameters()):.6f}"
     cache = FeatureCache(recipe.run.cache, root=examples_path.parent, key=key.replace(".", "-"))
     clips = {clip for example in examples for clip in example.audio}
-    unreadable = cache.fill(clips, model, processor)
+    unreadable = cache.fill(clips, model, processor, progress=progress)
     if unreadable:
         log.warning("%d clips cannot be heard and are left out: %s", len(unreadable), sorted(unreadable)[:5])
     examples = [example for example in examples if not unreadable.intersection(example.audio)]
-    heard, tokens = hear(recipe, model, processor.prompt.tokenizer, cache, sorted(clips - unreadable))
+    heard, tokens = hear(
+        recipe, model, processor.prompt.tokenizer, cache, sorted(clips - unreadable), progress=progress
+    )
     groups = group_examples(chosen(examples, recipe.data))
     rows = []
     for epoch in range(recipe.data.epochs):
@@ -75,6 +78,8 @@ def hear(
     tokenizer: Tokenizer,
     cache: FeatureCache,
     clips: Sequence[str],
+    *,
+    progress: Progress = silent,
 ) -> tuple[HeardWords | None, dict[str, ClipTokens]]:
     """How words are heard in clips, and what packing needs to know of each.
 
@@ -89,7 +94,12 @@ def hear(
         if not scenes:
             raise RecipeError(f"None of the scenes {recipe.data.scenes} is a clip of the examples.")
         events = fit_events(
-            scenes, cache, width=recipe.model.event_width, seed=recipe.run.seed, folder=Path(recipe.run.output)
+            scenes,
+            cache,
+            width=recipe.model.event_width,
+            seed=recipe.run.seed,
+            folder=Path(recipe.run.output),
+            progress=progress,
         )
         model.events = events.head
         timelines |= events.timelines
