@@ -16,7 +16,7 @@ from mellow.text.heard import HeardWords
 __all__ = ["DEFAULT_PRECISION", "check_parts", "entry_name", "open_exported", "open_prepared"]
 
 DEFAULT_PRECISION = "int8"  # three times as fast as int4 in reading, and nearer to float32 (docs/log.md)
-VERSION = "3"  # goes up whenever equal parts become other graphs
+VERSION = "4"  # goes up whenever equal parts become other graphs
 LONGEST_NAME = 40  # characters
 
 

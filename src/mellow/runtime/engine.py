@@ -55,7 +55,8 @@ class OnnxEngine:
     def load(cls, directory: str | Path, *, threads: int | None = None, verify: bool = False) -> OnnxEngine:
         """Open a graph directory.
 
-        threads: of each session (the cores there are, at most 8); verify: also check the sha256 of all files (0.2 s).
+        threads: of each session (the cores there are, at most 8); verify: read all files to check them, even where
+            that was done within a day.
         Raises ModelError naming the part that is missing, damaged or unfit.
         """
         files = GraphDirectory.open(directory, verify=verify)

@@ -11,6 +11,7 @@ from typing import Any
 from mellow.errors import ModelError
 from mellow.runtime.ced import add_ced
 from mellow.runtime.cnn14 import add_cnn14
+from mellow.runtime.directory import config_sum
 from mellow.runtime.graph import Graph, State, WeightFile, Weights, pack
 from mellow.runtime.htsat import add_htsat
 from mellow.runtime.language import EMBEDDING, build_language_model, language_sizes
@@ -99,5 +100,6 @@ def write_graphs(
         files = {name: record(folder / name) for name in names}
         embedding = {name: place for name, place in weights.places.items() if name.startswith(EMBEDDING)}
         graphs = {"precision": precision, "files": files, "embedding": embedding}
-        (folder / "config.json").write_text(json.dumps({**config, "graphs": graphs}, indent=2), encoding="utf-8")
+        whole = {**config, "graphs": {**graphs, "config": config_sum({**config, "graphs": graphs})}}
+        (folder / "config.json").write_text(json.dumps(whole, indent=2), encoding="utf-8")
     return Path(directory)
