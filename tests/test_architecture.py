@@ -21,16 +21,18 @@ PACKAGE = Path(mellow.__file__).resolve().parent
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "checks": set(),  # of arguments, for whoever takes some
+    "offline": set(),
+    "progress": set(),  # how library code says how far it is
     "types": set(),
     "engine": set(),  # the interface between `answer` and the engines
     "audio": {"errors", "types"},
     "text": {"checks", "errors", "types"},
-    "processor": {"audio", "text"},
+    "processor": {"audio", "text", "progress"},
     "stored": {"errors"},  # models as they lie on a disk, without torch
     "model": {"processor", "stored"},
     "runtime": {"processor", "engine", "stored"},
     "answer": {"processor", "engine", "stored", "model", "runtime"},  # the engines, and `load`, which picks one
-    "data": {"audio", "text"},
+    "data": {"audio", "text", "progress"},
     "train": {"model", "data"},
     "evaluate": {"types", "text"},
     "export": {"model", "runtime", "answer"},  # its verifier compares answers
@@ -157,6 +159,37 @@ def test_the_hearing_side_loads_no_torch(root: Path) -> None:
     names = "mellow.answer.load, mellow.answer.merging, mellow.wrapper, mellow.cli"
     code = f"import sys; sys.modules |= dict.fromkeys({absent}); import {names}"
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(root / "src"), "PATH": ""}, check=True)
+
+
+# --- library code is silent ------------------------------------------------------------------------------------------
+
+DRAWS = {"rich", "tqdm", "typer", "click"}
+
+
+def draws(tree: ast.Module) -> Iterator[str]:
+    """Whatever in a module writes to the user's terminal: print, standard streams, and what draws there."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in ("print", "input"):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr", "__stdout__", "__stderr__"):
+            if isinstance(node.value, ast.Name) and node.value.id == "sys":
+                yield f"sys.{node.attr}"
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            module = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            yield from (name for name in module if name.partition(".")[0] in DRAWS)
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if room(name) not in ("cli", "__main__")])
+def test_only_the_command_line_prints_and_draws(module: str) -> None:
+    assert list(draws(modules()[module])) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["print(1)", "tell = print", "import sys\nsys.stderr.write('x')", "from rich.progress import track", "import tqdm"],
+)
+def test_what_prints_is_found(code: str) -> None:
+    assert list(draws(ast.parse(code)))
 
 
 # --- public names -----------------------------------------------------------------------------------------------------

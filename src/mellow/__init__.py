@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import mellow.offline  # noqa: F401  # first of all: nothing that is imported later reports home
 from mellow.errors import MellowError
 from mellow.types import Answer, Clip
 

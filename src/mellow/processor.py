@@ -13,8 +13,10 @@ from typing import BinaryIO, Literal, get_args
 
 import numpy as np
 
-from mellow.audio import MAX_SECONDS, FrontEnd, fit, from_array, front_end_of, load, log_mel, window_starts, windows
+from mellow.audio import MAX_SECONDS, FrontEnd, fit, from_array, load, log_mel, window_starts, windows
 from mellow.checks import shown, whole_number
+from mellow.config import ModelConfig
+from mellow.encoders import WINDOW_SECONDS
 from mellow.errors import AudioError
 from mellow.text.prompt import CompactPrompt, Prompt
 from mellow.text.published_prompt import PublishedPrompt
@@ -26,7 +28,6 @@ __all__ = ["MAX_QUESTION_CHARACTERS", "ClipPolicy", "Processor", "Source", "View
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Clip
 
-WINDOW_SECONDS = 10.0  # the longest stretch an encoder hears at once
 STRETCH_WINDOWS = 3  # windows in one prompt: 30 s, the longest clips of training (docs/log.md)
 STRETCH_REST_SECONDS = 2.0  # a shorter rest, below the shortest scene of training, is heard with what stands before it
 HOP_SECONDS = 8.0  # from one separately answered window to the next: they overlap by 2 s, the last one by up to 9.5 s
@@ -89,19 +90,21 @@ class Processor:
     @classmethod
     def of(
         cls,
+        config: ModelConfig,
         tokenizer: Tokenizer,
         *,
-        encoder: str = "ced",
-        layout: str = "compact",
-        mel_bins: int = 64,
         policy: ClipPolicy | None = None,
     ) -> Processor:
-        """The processor of a model, by its encoder's kind and its layout; `policy` overrides the layout's own."""
-        front_end = front_end_of(encoder, mel_bins=mel_bins)
-        if layout == "published":
+        """The processor of a model; `policy` overrides that of its layout and encoder.
+
+        Raises AudioError for a policy that the layout cannot follow.
+        """
+        front_end = config.spec.front_end(config.sizes)
+        if config.layout == "published":
+            if policy is not None and policy.long == "join":
+                raise AudioError("The published layout hears 10 s at a time; use windows, start, center or random.")
             return cls(front_end, PublishedPrompt(tokenizer), policy or PUBLISHED)
-        keep = ClipPolicy("pad" if encoder == "htsat" else "keep")  # HTSAT stretches what is shorter
-        return cls(front_end, CompactPrompt(tokenizer), policy or keep)
+        return cls(front_end, CompactPrompt(tokenizer), policy or ClipPolicy(config.spec.short))
 
     def clip(self, source: Source) -> Clip:
         """Decode a path, bytes or a file object to mono at the encoder's rate; a Clip is checked and brought to it."""

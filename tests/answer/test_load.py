@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import logging
 import os
 import shutil
 import subprocess
@@ -29,8 +30,9 @@ SHORT = Sampling(max_new_tokens=6)
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Path:
     """An empty cache."""
+    caplog.set_level(logging.INFO, "mellow")
     monkeypatch.setenv("MELLOW_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "models"
 
@@ -135,17 +137,21 @@ def test_the_bundled_model_answers(bundled_base: Path, root: Path) -> None:
 
 
 def test_graphs_are_prepared_once_and_that_is_told(
-    cache: Path, tiny_model_dir: Path, tone: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    cache: Path, tiny_model_dir: Path, tone: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = mellow.load(tiny_model_dir)
-    told = capsys.readouterr().err
+    steps: list[tuple[str, int, int]] = []
+    first = mellow.load(tiny_model_dir, progress=lambda *step: steps.append(step))
+    (told,) = caplog.messages
     assert told.startswith(
         f"Preparing {tiny_model_dir.name} for this computer ({DEFAULT_PRECISION}); it is kept in {cache}"
     )
-    assert told.count("\n") == 1
+    (total,) = {total for _, _, total in steps}
+    assert 0 < total <= len(steps)
+    assert sorted(done for _, done, _ in steps) == [done for _, done, _ in steps]
+    caplog.clear()
     monkeypatch.setattr(merging, "merge", None)
     second = mellow.load(tiny_model_dir)
-    assert capsys.readouterr().err == ""
+    assert caplog.messages == []
     assert second.ask(tone(), "What?", sampling=SHORT) == first.ask(tone(), "What?", sampling=SHORT)
     assert len(entries()) == 1
 
@@ -164,7 +170,7 @@ def test_other_parts_and_precisions_are_other_graphs(cache: Path, tiny_model_dir
 
 @pytest.mark.parametrize("damage", ["cut", "missing", "no config"])
 def test_damaged_graphs_are_made_again(
-    cache: Path, tiny_model_dir: Path, damage: str, capsys: pytest.CaptureFixture[str]
+    cache: Path, tiny_model_dir: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     mellow.load(tiny_model_dir)
     (entry,) = entries()
@@ -172,9 +178,11 @@ def test_damaged_graphs_are_made_again(
         os.truncate(entry.path / "decoder.weights", 1000)
     else:
         (entry.path / ("encoder.onnx" if damage == "missing" else "config.json")).unlink()
-    capsys.readouterr()
+    caplog.clear()
     assert isinstance(mellow.load(tiny_model_dir).engine, OnnxEngine)
-    assert "It is made again.\nPreparing" in capsys.readouterr().err
+    made_again, preparing = caplog.messages
+    assert made_again.endswith("It is made again.")
+    assert preparing.startswith("Preparing")
     assert [found.size for found in entries()] == [entry.size]
 
 
@@ -197,21 +205,21 @@ def test_killed_while_preparing_nothing_is_left(
 
 
 def test_without_a_cache_it_is_prepared_in_memory(
-    tiny_model_dir: Path, tone: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_model_dir: Path, tone: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = mellow.load(tiny_model_dir).ask(tone(), "What?", sampling=SHORT)
     (tmp_path / "file").touch()
     monkeypatch.setenv("MELLOW_CACHE", str(tmp_path / "file"))
-    capsys.readouterr()
+    caplog.clear()
     assert mellow.load(tiny_model_dir).ask(tone(), "What?", sampling=SHORT) == expected
-    told = capsys.readouterr().err
+    (told,) = caplog.messages
     assert told.startswith("The cache cannot be used (")
     assert "prepared in memory, each time anew" in told
-    assert told.count("\n") == 1
 
 
 CODE = """
-import sys
+import logging, sys
+logging.basicConfig(level=logging.INFO)
 import mellow
 from mellow.answer.decode import Sampling
 answer = mellow.load(sys.argv[1]).ask(sys.argv[2], "What is it?", sampling=Sampling(max_new_tokens=4))

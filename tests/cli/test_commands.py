@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mellow.cli import base
+from mellow.progress import silent
 
 fetch = pytest.importorskip("mellow.model.fetch")  # needs the extra `train`, as these commands do
 
@@ -30,16 +31,21 @@ class Recorder:
 
 
 def test_data_compose(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write, build = Recorder(), Recorder()
+    control = {"yesno": {"accuracy": 0.5, "chance": 0.5}}
+    task = {"rows": 3, "closed": 3, "answer_words": 1.0, "places": {}}
+    split = {"rows": 3, "clips": 2, "vocabulary": 9, "tasks": {"yesno": task}, "control": control}
+    write, build = Recorder(), Recorder({"train": split, "held_out": {"rows": 0}})
     monkeypatch.setattr("mellow.data.store.write_scenes", write)
     monkeypatch.setattr("mellow.data.build.build", build)
     manifest, out = tmp_path / "manifest.jsonl", tmp_path / "out"
     manifest.touch()
     result = run("data", "compose", manifest, out, "--count", 7, "--workers", 2)
     assert result.exit_code == 0, result.stderr
-    counts = {"count": 7, "development": 500, "held_out": 120, "seed": 1, "workers": 2}
+    counts = {"count": 7, "development": 500, "held_out": 120, "seed": 1, "workers": 2, "progress": silent}
     assert write.calls == [((out, manifest), counts)]
     assert build.calls == [((out,), {"per_scene": 6, "pairs": 0.3, "word_only": 4_000, "seed": 1})]
+    assert "train: 3 rows, 2 clips" in result.stdout
+    assert "text only" in result.stdout
 
 
 def test_data_compose_refuses(refusal: Refusal, tmp_path: Path) -> None:
@@ -62,7 +68,7 @@ def test_train(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     result = run("train", recipe, "--minutes", 2.5)
     assert result.exit_code == 0, result.stderr
     ((settings,), options) = train.calls[0]
-    assert (settings.run.output, options) == ("runs/x", {"minutes": 2.5})
+    assert (settings.run.output, options) == ("runs/x", {"minutes": 2.5, "progress": silent})
     assert "The model lies in runs/my model." in result.stdout
     assert "mellow ask --model 'runs/my model' CLIP" in result.stdout
     assert "cp " not in result.stdout

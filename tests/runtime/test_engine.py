@@ -339,12 +339,11 @@ def test_a_directory_without_graphs_is_named(tmp_path: Path, content: bytes | No
         OnnxEngine.load(tmp_path)
 
 
-def test_a_graph_that_onnx_runtime_refuses_is_one_clear_error(graphs: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "graphs"
-    shutil.copytree(graphs, folder)
-    (folder / "decoder.onnx").write_bytes(bytes((folder / "decoder.onnx").stat().st_size))
+def test_a_graph_that_onnx_runtime_refuses_is_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "decoder.onnx"
+    path.write_bytes(bytes(1000))
     with pytest.raises(ModelError, match="cannot open the graph"):
-        OnnxEngine.load(folder)
+        open_session(str(path), threads=1)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fit(job: tuple[list[Scene], FeatureCache], folder: Path, seed: int = 1) -> Events:
-    return fit_events(*job, width=16, seed=seed, folder=folder, quiet=True)
+    return fit_events(*job, width=16, seed=seed, folder=folder)
 
 
 def test_the_head_hears_which_sound_comes_first(
@@ -127,7 +127,7 @@ def test_a_second_fit_reads_the_first_and_another_data_set_does_not(
     for name, tensor in first.head.state_dict().items():
         assert torch.equal(tensor, read.head.state_dict()[name])
     with pytest.raises(TypeError):
-        fit_events(job[0][:-1], job[1], width=16, seed=1, folder=tmp_path / "run", quiet=True)
+        fit_events(job[0][:-1], job[1], width=16, seed=1, folder=tmp_path / "run")
 
 
 def test_truth_fills_the_steps_of_an_event_and_knows_windows() -> None:

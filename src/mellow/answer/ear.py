@@ -10,9 +10,9 @@ import numpy as np
 
 from mellow.answer.choose import ChoiceRule
 from mellow.answer.decode import Sampling, batches, read, steps
+from mellow.answer.encode import EncodedClip
 from mellow.answer.pipeline import Pipeline, as_rule, as_sampling
 from mellow.answer.views import EncodedView, merge_choices, merge_texts, stamp
-from mellow.answer.encode import EncodedClip
 from mellow.engine import Cache
 from mellow.errors import QuestionError
 from mellow.text.options import find_options

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from mellow.answer.choose import ChoiceRule
 from mellow.answer.facade import Mellow
-from mellow.answer.graphs import DEFAULT_PRECISION, check_parts, entry_name, open_exported, open_prepared
+from mellow.answer.graphs import default_precision, entry_name, open_exported, open_prepared
+from mellow.config import ModelConfig
 from mellow.engine import Engine
 from mellow.errors import ModelError, QuestionError
+from mellow.events import StepClock
 from mellow.processor import ClipPolicy, Processor
+from mellow.progress import Progress, silent
 from mellow.runtime.engine import OnnxEngine
 from mellow.runtime.write import PRECISIONS
 from mellow.stored.names import CHECKPOINTS, HUB, NAMED
-from mellow.stored.settings import check_settings, read_settings
-from mellow.stored.shapes import has_shapes
+from mellow.stored.state import check_parts
+from mellow.text.tags import AudioTags, TagSettings
 from mellow.text.tokenizer import Tokenizer
 
-__all__ = ["ENGINES", "load", "model_directory", "processor_of", "with_torch"]
+__all__ = ["ENGINES", "load", "model_directory", "with_torch"]
 
 ENGINES = ("auto", "onnx", "torch")
 TORCH_ONLY = ("float32", "bfloat16")
@@ -34,18 +36,21 @@ def load(
     dtype: str = "auto",
     threads: int | None = None,
     policy: ClipPolicy | None = None,
+    progress: Progress = silent,
 ) -> Mellow:
     """Load a model.
 
     name: `mini` (bundled, works offline); `v0` or `v0_s` (published, fetched from the hub and converted once); the path
         of such a checkpoint (`.ckpt`); or a directory that `mellow train`, `convert` or `export` has written.
-    engine: `onnx` (ONNX Runtime on the CPU, needs no torch), `torch`, or `auto`: `onnx` for graphs and for two-part
-        models of CED on a Llama, unless device or dtype ask for torch.
+    engine: `onnx` (ONNX Runtime on the CPU, needs no torch), `torch`, or `auto`: `onnx` for every model on a Llama,
+        unless device or dtype ask for torch.
     device: `auto`, `cpu`, or, with torch, `cuda` or `mps`.
-    dtype: precision of the weights, or `auto`. `onnx`: `int8` (auto), `int4`, `fp16`, `fp32`, or what graphs were
-        exported in; `torch`: `float32` (auto), `bfloat16`, or `int8` on the CPU.
+    dtype: precision of the weights, or `auto`. `onnx`: `int8` (auto for adapter checkpoints such
+        as mini), `int4`, `fp16`, `fp32` (auto for full checkpoints such as v0), or what graphs were exported in;
+        `torch`: `float32` (auto), `bfloat16`, or `int8` on the CPU.
     threads: of each ONNX Runtime session; all cores, at most 8, where it is not given.
     policy: for clips that are not 10 s long, where the layout's own is not wanted.
+    progress: called with (step, done, total) while a model is prepared for the first time; what happens is also logged.
     Raises ModelError for an unknown name, a directory with a missing or damaged part, an impossible device or
     precision, or where torch is needed and not installed.
     """
@@ -58,19 +63,19 @@ def load(
     if threads is not None and threads < 1:
         raise ModelError(f"There cannot be {threads} threads; give at least 1, or none to use all cores.")
     directory = model_directory(name)
-    settings = read_settings(directory)
-    check_settings(settings)
-    reason = "the engine torch" if engine == "torch" else needs_torch(settings, directory, device=device, dtype=dtype)
+    config = ModelConfig.read(directory)
+    reason = "the engine torch" if engine == "torch" else needs_torch(config, directory, device=device, dtype=dtype)
     if reason and engine == "onnx":
         raise ModelError(f"{reason[:1].upper()}{reason[1:]} needs torch, not the engine onnx; leave the engine out.")
-    rule = choice_rule(settings, directory)
+    rule, settings = choice_rule(config, directory), TagSettings.from_dict(config.tags) if config.tags else None
     loaded: Engine
     if reason:
         tokenizer = Tokenizer.from_file(directory / "tokenizer.json")
-        loaded = open_torch(reason, directory, settings, device=device, dtype=dtype, threads=threads)
+        loaded = open_torch(reason, directory, config, device=device, dtype=dtype, threads=threads)
     else:
-        tokenizer, loaded = open_onnx(directory, settings, dtype=dtype, threads=threads)
-    return Mellow(loaded, processor_of(settings, tokenizer, policy=policy), rule, str(name))
+        tokenizer, loaded = open_onnx(directory, config, dtype=dtype, threads=threads, progress=progress)
+    tags = AudioTags(settings, tokenizer, StepClock.of(config.sizes)) if settings is not None else None
+    return Mellow(loaded, Processor.of(config, tokenizer, policy=policy), tags, rule, str(name))
 
 
 def model_directory(name: str | Path) -> Path:
@@ -89,48 +94,48 @@ def model_directory(name: str | Path) -> Path:
     return directory
 
 
-def needs_torch(settings: Mapping[str, Any], directory: Path, *, device: str, dtype: str) -> str:
+def needs_torch(config: ModelConfig, directory: Path, *, device: str, dtype: str) -> str:
     """What of all this ONNX Runtime cannot do, as the beginning of a sentence; empty: nothing."""
     if device not in ("auto", "cpu"):
         return f"the device {device!r}"
     if dtype in TORCH_ONLY:
         return f"the precision {dtype}"
-    if "graphs" in settings or (settings.get("base") and has_shapes(settings)):
-        return ""
-    return f"the model {directory}, which is neither exported graphs nor CED on a Llama in two parts,"
+    return "" if config.is_llama else f"the model {directory}, whose language model is no Llama,"
 
 
 def open_onnx(
-    directory: Path, settings: Mapping[str, Any], *, dtype: str, threads: int | None
+    directory: Path, config: ModelConfig, *, dtype: str, threads: int | None, progress: Progress
 ) -> tuple[Tokenizer, OnnxEngine]:
-    """Tokenizer and engine of a directory of graphs, or of a two-part model, which is prepared once."""
-    precision = DEFAULT_PRECISION if dtype == "auto" else dtype
+    """Tokenizer and engine of a directory of graphs, or of a checkpoint, whose graphs are prepared once."""
+    precision = default_precision(config) if dtype == "auto" else dtype
     opening: Future[OnnxEngine | None]
     with ThreadPoolExecutor(1) as pool:  # ONNX Runtime leaves Python free meanwhile, reading a tokenizer does not
-        if "graphs" in settings:
-            opening = pool.submit(open_exported, directory, settings, dtype=dtype, threads=threads)
+        if config.files.get("graphs"):
+            opening = pool.submit(open_exported, directory, config, dtype=dtype, threads=threads)
         else:
-            check_parts(directory, settings)
-            entry = entry_name(directory, precision=precision)
+            check_parts(directory, config)
+            entry = entry_name(directory, config, precision=precision)
             opening = pool.submit(open_prepared, entry, threads=threads)
         tokenizer = Tokenizer.from_file(directory / "tokenizer.json")
         opened = opening.result()
     if opened is None:
-        from mellow.answer.merging import merge  # slow to import, and needed once
+        from mellow.answer.merging import prepare  # slow to import, and needed once
 
-        opened = merge(directory, settings, entry=entry, precision=precision, threads=threads)
+        opened = prepare(directory, config, entry=entry, precision=precision, threads=threads, progress=progress)
     return tokenizer, opened
 
 
 def open_torch(
-    reason: str, directory: Path, settings: Mapping[str, Any], *, device: str, dtype: str, threads: int | None
+    reason: str, directory: Path, config: ModelConfig, *, device: str, dtype: str, threads: int | None
 ) -> Engine:
     if threads is not None:
         raise ModelError("Threads can be chosen for the engine onnx only; set OMP_NUM_THREADS for torch.")
-    if "graphs" in settings:
+    if config.files.get("graphs"):
         raise ModelError(f"{directory} holds graphs for the engine onnx; name the model that they were made from.")
     dtype = "float32" if dtype == "auto" else dtype
-    engine: Engine = with_torch(reason).open_with_torch(directory, device=device, dtype=dtype)
+    engine: Engine = with_torch(reason).open_with_torch(
+        directory, device=device, dtype=dtype, verify=bool(config.files.get("base"))
+    )
     return engine
 
 
@@ -148,15 +153,8 @@ def with_torch(reason: str) -> Any:
     return torch_model
 
 
-def processor_of(settings: Mapping[str, Any], tokenizer: Tokenizer, *, policy: ClipPolicy | None = None) -> Processor:
-    """The processor that fits a model's config."""
-    mel_bins = int((settings.get("encoder_config") or {}).get("mel_bins", 64))
-    kinds = {name: settings[name] for name in ("encoder", "layout") if name in settings}
-    return Processor.of(tokenizer, **kinds, mel_bins=mel_bins, policy=policy)
-
-
-def choice_rule(settings: Mapping[str, Any], directory: Path) -> ChoiceRule:
+def choice_rule(config: ModelConfig, directory: Path) -> ChoiceRule:
     try:
-        return ChoiceRule(**(settings.get("choice") or {}))
+        return ChoiceRule(**config.choice)
     except (TypeError, QuestionError) as error:
         raise ModelError(f"{directory / 'config.json'} has an impossible rule for choices ({error}).") from None

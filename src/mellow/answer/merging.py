@@ -1,57 +1,57 @@
-"""Two-part models made into graphs, once: into the user's cache, or in memory where no cache can be written."""
+"""Checkpoints made into graphs, once: into the user's cache, or in memory where no cache can be written."""
 
 from __future__ import annotations
 
-import sys
-import time
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
+from mellow.config import ModelConfig
 from mellow.errors import ModelError
+from mellow.progress import Progress, silent
 from mellow.runtime.directory import GraphDirectory
 from mellow.runtime.engine import OnnxEngine
 from mellow.runtime.write import write_graphs
 from mellow.stored.files import UnwritableError
 from mellow.stored.filling import obtain
-from mellow.stored.settings import ELSEWHERE
-from mellow.stored.shapes import check_shapes
-from mellow.stored.two_part import TwoPartState
+from mellow.stored.state import open_state
 
-__all__ = ["merge"]
+__all__ = ["prepare"]
 
-PATIENCE = 2.0  # seconds without a bar
+log = logging.getLogger(__name__)
 
 
-def merge(
-    directory: Path, settings: Mapping[str, Any], *, entry: str, precision: str, threads: int | None
+def prepare(
+    directory: Path,
+    config: ModelConfig,
+    *,
+    entry: str,
+    precision: str,
+    threads: int | None,
+    progress: Progress = silent,
 ) -> OnnxEngine:
-    """Merge base and adapters of a two-part model, quantise them, and open what came of it.
+    """Write the graphs of a checkpoint, adapters merged, in a precision, and open them.
 
-    settings: its config.json; entry: its name in the cache.
+    entry: its name in the cache; progress: called with each tensor.
     Raises ModelError naming the part that is missing, damaged or unfit.
     """
-    state = TwoPartState.open(directory, settings, verify=True)
-    check_shapes(state.shapes, settings, what=f"The model {directory}")
-    config = {name: setting for name, setting in settings.items() if name not in ELSEWHERE}
+    state = open_state(directory, config, verify=True)
     tokenizer = (directory / "tokenizer.json").read_bytes()
 
     def make(target: Path) -> None:
-        _tell(f"Preparing {directory.name} for this computer ({precision}); it is kept in {target}.")
-        with _Watched(state) as watched:
-            write_graphs(target, config=config, state=watched, tokenizer=tokenizer, precision=precision)
+        log.info("Preparing %s for this computer (%s); it is kept in %s.", directory.name, precision, target)
+        watched = _Watched(state, progress)
+        write_graphs(target, config=config, state=watched, tokenizer=tokenizer, precision=precision)
 
     try:
         return OnnxEngine.load(obtain(entry, make, is_sound=_is_sound), threads=threads)
     except (OSError, UnwritableError) as error:
-        _tell(f"The cache cannot be used ({error}), so {directory.name} is prepared in memory, each time anew.")
-        with _Watched(state) as watched:
-            return OnnxEngine.of(config, watched, precision=precision, threads=threads)
+        log.warning(
+            "The cache cannot be used (%s), so %s is prepared in memory, each time anew.", error, directory.name
+        )
+        return OnnxEngine.of(config, _Watched(state, progress), precision=precision, threads=threads)
 
 
 def _is_sound(directory: Path) -> bool:
@@ -60,35 +60,21 @@ def _is_sound(directory: Path) -> bool:
     try:
         GraphDirectory.open(directory, verify=True)
     except ModelError as error:
-        _tell(f"{error} It is made again.")
+        log.warning("%s It is made again.", error)
         return False
     return True
 
 
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
 class _Watched(Mapping[str, np.ndarray]):
-    """A state that shows on a terminal how much of it was asked for, if that takes longer than PATIENCE."""
+    """A state that reports how many of its tensors were asked for."""
 
-    def __init__(self, state: Mapping[str, np.ndarray]) -> None:
-        self.state = state
-        self.began = time.perf_counter()
-        self.progress = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-        self.task = self.progress.add_task("", total=len(state))
-
-    def __enter__(self) -> _Watched:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self.progress.live.is_started:
-            self.progress.stop()
+    def __init__(self, state: Mapping[str, np.ndarray], progress: Progress) -> None:
+        self.state, self.progress = state, progress
+        self.asked = 0
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if time.perf_counter() - self.began > PATIENCE and not self.progress.live.is_started:
-            self.progress.start()
-        self.progress.advance(self.task)
+        self.progress("preparing the model", min(self.asked, len(self.state)), len(self.state))
+        self.asked += 1
         return self.state[name]
 
     def __contains__(self, name: object) -> bool:

@@ -31,7 +31,8 @@ class TorchEngine:
         audio_KD, scores = self.model.encode_window(torch.from_numpy(mel_FM).to(self.device))
         if not bool(audio_KD.isfinite().all()):
             raise ModelError("The model produced non-finite values for this clip; its weights are damaged.")
-        return replace(scores.numpy(), audio_KD=audio_KD.float().cpu().numpy())
+        encoded: Encoded = replace(scores.numpy(), audio_KD=audio_KD.float().cpu().numpy())
+        return encoded
 
     @torch.inference_mode()
     def embed(self, ids: Sequence[int], audio_ND: np.ndarray | None = None) -> np.ndarray:

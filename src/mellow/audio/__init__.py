@@ -1,7 +1,7 @@
 """Bytes to bounded, finite, mono float32 at an encoder's rate; clip policies; log-mel features. Numpy only."""
 
 from mellow.audio.decode import MAX_SECONDS, Source, from_array, load
-from mellow.audio.front_end import CED, HTSAT, FrontEnd, front_end_of, log_mel, mel_filters
+from mellow.audio.front_end import CED, HTSAT, FrontEnd, log_mel, mel_filters
 from mellow.audio.policy import POLICIES, Policy, fit, window_starts, windows
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Source",
     "fit",
     "from_array",
-    "front_end_of",
     "load",
     "log_mel",
     "mel_filters",

@@ -7,16 +7,14 @@ Sources: the slaney and htk scales and the slaney norm are librosa's formulas; `
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mellow.errors import AudioError
-
-__all__ = ["CED", "HTSAT", "FrontEnd", "front_end_of", "log_mel", "mel_filters"]
+__all__ = ["CED", "HTSAT", "FrontEnd", "log_mel", "mel_filters"]
 
 FRAMES_PER_BLOCK = 128  # a block's spectrum (at most 0.5 MB) stays in the processor's cache: twice as fast
 FRAMES_PER_PRODUCT = 4  # matrix products too small for BLAS to share among threads: waiting for a busy core costs 60 ms
@@ -79,18 +77,6 @@ CED = FrontEnd(
     mel_scale="htk",
     mel_norm=None,
 )
-
-FRONT_ENDS = {"ced": CED, "htsat": HTSAT, "cnn14": HTSAT}  # PANNs' settings are those of HTS-AT
-
-
-def front_end_of(encoder: str, *, mel_bins: int = 64) -> FrontEnd:
-    """The front end that an encoder was trained with, by the encoder's kind (`ced`, `htsat`, `cnn14`).
-
-    mel_bins: differs from 64 for the small encoders of tests only.
-    """
-    if encoder not in FRONT_ENDS:
-        raise AudioError(f"there is no front end for the encoder {encoder!r}; known are {', '.join(FRONT_ENDS)}")
-    return replace(FRONT_ENDS[encoder], mel_bins=mel_bins)
 
 
 def log_mel(waveform_S: np.ndarray, front_end: FrontEnd) -> np.ndarray:

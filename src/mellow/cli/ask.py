@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from mellow.cli.console import printable
+from mellow.cli.console import printable, show_logs
+from mellow.cli.progress import progress_bar
 from mellow.errors import AudioError, QuestionError
 from mellow.types import Answer
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ask"]
 
 STDIN = "-"
+PATIENCE = 2.0  # seconds of preparing without a bar
 MOST_STDIN_BYTES = 1 << 30  # an hour of 16-bit stereo at 48 kHz is 0.7 GB
 
 
@@ -110,7 +112,9 @@ def ask(
     clips = [early.clip(recording) for recording in recordings]  # a wrong path is told before the model is loaded
     import mellow
 
-    loaded = mellow.load(model, engine=engine, device=device, dtype=dtype, threads=threads)
+    show_logs()
+    with progress_bar(patience=PATIENCE) as progress:
+        loaded = mellow.load(model, engine=engine, device=device, dtype=dtype, threads=threads, progress=progress)
     with waiting("Listening ..."):
         same_ear = loaded.processor.front_end == early.front_end
         ear = loaded.listen(*(clips if same_ear else recordings))

@@ -38,10 +38,19 @@ def sentence(text: str) -> str:
     return line[:1].upper() + line[1:] + ("" if line.endswith((".", "?", "!")) else ".")
 
 
+class Lines(logging.Handler):
+    """Shows what is logged as plain lines on whatever is stderr at that time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(printable(self.format(record)), err=True)
+
+
 def show_logs() -> None:
-    """Show what our own long-running rooms log, as plain lines on stderr."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("mellow").setLevel(logging.INFO)
+    """Show what our own packages log; of others, warnings are shown by themselves."""
+    ours = logging.getLogger("mellow")
+    ours.setLevel(logging.INFO)
+    if not any(isinstance(handler, Lines) for handler in ours.handlers):
+        ours.addHandler(Lines())
 
 
 def command_error(error: Exception) -> tuple[str, int]:

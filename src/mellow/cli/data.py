@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mellow.cli.console import show_logs
+from mellow.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["app"]
 
@@ -42,10 +47,41 @@ def compose(
     Writes scenes.jsonl, audio/, train.jsonl, development.jsonl, held_out.jsonl and report.json. A run that was stopped
     goes on where it was.
     """
+    from rich.console import Console
+
     from mellow.data.build import build
     from mellow.data.store import write_scenes
 
     show_logs()
-    write_scenes(out_dir, manifest, count=count, development=development, seed=seed, held_out=held_out, workers=workers)
-    build(out_dir, per_scene=per_scene, pairs=pairs, word_only=word_only, seed=seed)
+    counts = {"count": count, "development": development, "held_out": held_out}
+    with progress_bar() as progress:
+        write_scenes(out_dir, manifest, **counts, seed=seed, workers=workers, progress=progress)
+    result = build(out_dir, per_scene=per_scene, pairs=pairs, word_only=word_only, seed=seed)
+    for split, numbers in result.items():
+        if numbers["rows"]:
+            Console().print(table(split, numbers))
     typer.echo(f"The examples lie in {out_dir}; name {out_dir / 'train.jsonl'} in a recipe to train on them.")
+
+
+def table(split: str, numbers: Mapping[str, Any]) -> Table:
+    """What the report says of a split, for the terminal."""
+    from rich.table import Table
+
+    title = f"{split}: {numbers['rows']} rows, {numbers['clips']} clips, {numbers['vocabulary']} different words"
+    made = Table(title=title)
+    made.add_column("task")
+    for column in ("rows", "closed", "words per answer", "right option first of 4", "text only", "chance"):
+        made.add_column(column, justify="right")
+    for task, row in numbers["tasks"].items():
+        control = numbers["control"].get(task)
+        first = row["places"].get("4", [None])[0]
+        made.add_row(
+            task,
+            str(row["rows"]),
+            str(row["closed"]),
+            str(row["answer_words"]),
+            "" if first is None else f"{first:.2f}",
+            f"{control['accuracy']:.3f}" if control else "",
+            f"{control['chance']:.3f}" if control else "",
+        )
+    return made

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import mellow
+from mellow.cli.console import show_logs
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,10 +56,10 @@ def export(
     from mellow.export import verify
     from mellow.export.export import export as write
 
+    show_logs()
     recordings = _recordings(clips)
     loaded = load_model(model, engine="torch", device="cpu")
-    tokenizer = model_directory(model) / "tokenizer.json"
-    write(loaded.engine.model, out_dir, tokenizer=tokenizer, precision=precision.value)  # type: ignore[attr-defined]
+    write(model_directory(model), out_dir, precision=precision.value)
     found = verify.compare(loaded, out_dir, recordings)
     Console().print(_table(out_dir, precision.value, found))
     broken = found.breaks(verify.BOUNDS[precision.value])

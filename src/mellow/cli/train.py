@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mellow.cli.console import show_logs
+from mellow.cli.progress import progress_bar
 
 __all__ = ["train"]
 
@@ -27,6 +28,7 @@ def train(
     from mellow.train.run import train as run
 
     show_logs()
-    directory = run(settings, minutes=minutes)
+    with progress_bar() as progress:
+        directory = run(settings, minutes=minutes, progress=progress)
     typer.echo(f"The model lies in {directory}.")
     typer.echo(f'Ask it: mellow ask --model {shlex.quote(str(directory))} CLIP "What sound is this?"')

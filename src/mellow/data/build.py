@@ -11,8 +11,6 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from mellow.data import phrases, report
 from mellow.data.scene import Scene
 from mellow.data.store import read_scenes
@@ -35,7 +33,7 @@ LIST_FIELDS = ("audio", "choices", "heard")
 
 
 def build(
-    out_dir: Path, *, per_scene: int = 6, pairs: float = 0.25, word_only: int = 0, seed: int = 0, quiet: bool = False
+    out_dir: Path, *, per_scene: int = 6, pairs: float = 0.25, word_only: int = 0, seed: int = 0
 ) -> dict[str, Any]:
     """Write `train.jsonl`, `development.jsonl`, `held_out.jsonl` and `report.json` beside `out_dir/scenes.jsonl`.
 
@@ -60,8 +58,6 @@ def build(
         write_examples(out_dir / f"{split}.jsonl", rows[split])
     result = report.report(rows, seed=seed)
     _replace(out_dir / "report.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    if not quiet:
-        Console().print(report.table(result))
     return result
 
 

@@ -9,13 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Group
-from rich.table import Table
-
 from mellow.data.control import text_only_control
 from mellow.types import Example
 
-__all__ = ["report", "table"]
+__all__ = ["report"]
 
 CONTROL_ROWS = 15_000  # closed-ended rows of a split that the control looks at, at most
 WORD = re.compile(r"\w+")
@@ -61,29 +58,3 @@ def _task(examples: Sequence[Example]) -> dict[str, Any]:
             if int(count) <= 6
         },
     }
-
-
-def table(result: Mapping[str, Any]) -> Group:
-    """The report as tables for the terminal, one per split."""
-    return Group(*(_table(split, numbers) for split, numbers in result.items() if numbers["rows"]))
-
-
-def _table(split: str, numbers: Mapping[str, Any]) -> Table:
-    title = f"{split}: {numbers['rows']} rows, {numbers['clips']} clips, {numbers['vocabulary']} different words"
-    made = Table(title=title)
-    made.add_column("task")
-    for column in ("rows", "closed", "words per answer", "right option first of 4", "text only", "chance"):
-        made.add_column(column, justify="right")
-    for task, row in numbers["tasks"].items():
-        control = numbers["control"].get(task)
-        first = row["places"].get("4", [None])[0]
-        made.add_row(
-            task,
-            str(row["rows"]),
-            str(row["closed"]),
-            str(row["answer_words"]),
-            "" if first is None else f"{first:.2f}",
-            f"{control['accuracy']:.3f}" if control else "",
-            f"{control['chance']:.3f}" if control else "",
-        )
-    return made

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 
 from mellow.data.pool import Pool
 from mellow.data.recordings import read_manifest
@@ -20,6 +19,7 @@ from mellow.data.scene import Event, Recording, Scene
 from mellow.data.scenes import compose_alone, compose_scene
 from mellow.data.signals import SAMPLE_RATE, Waveform
 from mellow.errors import DataError
+from mellow.progress import Progress, silent
 
 __all__ = ["audio_path", "read_scenes", "write_scenes"]
 
@@ -52,13 +52,21 @@ def read_scenes(path: Path) -> list[Scene]:
 
 
 def write_scenes(
-    out_dir: Path, manifest: Path, *, count: int, development: int, seed: int, held_out: int = 0, workers: int = 1
+    out_dir: Path,
+    manifest: Path,
+    *,
+    count: int,
+    development: int,
+    seed: int,
+    held_out: int = 0,
+    workers: int = 1,
+    progress: Progress = silent,
 ) -> list[Scene]:
     """Render scenes to `out_dir`, 16 kHz and 16 bit, and return them in order of their names' making.
 
     count, development, held_out: how many scenes to compose from each split (`train-000001`, ...). Besides these, every
     development and held-out recording alone, up to 10 s, is a scene (`development-rec-00001`, ...).
-    workers: processes; each decodes the recordings it needs.
+    workers: processes; each decodes the recordings it needs. progress: called after each scene.
     A run that was stopped goes on where it was: scenes of the same seed that are already there are kept.
     Raises DataError when `out_dir` holds scenes of another seed, or a split with scenes to compose has no recordings.
     """
@@ -73,13 +81,14 @@ def write_scenes(
     open_jobs = [job for job in jobs if job[0] not in done]
     if done:
         log.info("%d of %d scenes are in %s already.", len(jobs) - len(open_jobs), len(jobs), out_dir)
-    with (out_dir / SCENES).open("a", encoding="utf-8") as lines, _progress() as progress:
-        task = progress.add_task("scenes", total=len(jobs), completed=len(jobs) - len(open_jobs))
-        for scene in _rendered(out_dir, manifest.parent, recordings, open_jobs, seed, workers):
+    before = len(jobs) - len(open_jobs)
+    with (out_dir / SCENES).open("a", encoding="utf-8") as lines:
+        rendered = _rendered(out_dir, manifest.parent, recordings, open_jobs, seed, workers)
+        for number, scene in enumerate(rendered, start=before + 1):
             lines.write(_line(scene))
             lines.flush()
             done[scene.name] = scene
-            progress.advance(task)
+            progress("composing scenes", number, len(jobs))
     scenes = [done[job[0]] for job in jobs if job[0] in done]
     _replace(out_dir / SCENES, "".join(map(_line, scenes)))
     return scenes
@@ -184,15 +193,3 @@ def _replace(path: Path, text: str) -> None:
     partial = path.with_suffix(".part")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
-
-
-# --- progress -----------------------------------------------------------------------------------------------------
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> str:
-        return f"{task.speed:.0f}/s" if task.speed else ""
-
-
-def _progress() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())

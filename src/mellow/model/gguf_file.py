@@ -21,7 +21,8 @@ KINDS = {name: getattr(gguf.GGMLQuantizationType, name) for name in ("Q4_0", "Q4
 
 
 def requantise_embedding(source: str | Path, target: str | Path, *, kind: str) -> None:
-    """Write `source` to `target` with the token embedding in `kind`; all other tensors and fields as they are.
+    """Write `source` to `target` with the token embedding in `kind`; all other tensors and fields as they are,
+    but without chat templates.
 
     kind: one of Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, F16 (rows are 576 wide, so the 256-wide K-quants do not fit).
     Tensors in kinds that `mellow.stored.gguf` does not read become Q8_0.
@@ -33,8 +34,8 @@ def requantise_embedding(source: str | Path, target: str | Path, *, kind: str) -
     partial = Path(f"{target}.part")
     writer = gguf.GGUFWriter(partial, reader.fields["general.architecture"].contents())
     for name, field in reader.fields.items():
-        if name.startswith("GGUF.") or name == "general.architecture":
-            continue
+        if name == "general.architecture" or name.startswith(("GGUF.", "tokenizer.chat_template")):
+            continue  # a template is a program that nobody here runs
         kinds = field.types
         if kinds[0] == gguf.GGUFValueType.ARRAY:
             writer.add_array(name, field.contents())

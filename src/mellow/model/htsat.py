@@ -66,7 +66,8 @@ class Htsat(nn.Module):
         """Encode log-mels of equal length.
 
         mel_BFM: float; fewer than 1024 frames are stretched to 1024, as published, so pad clips to 10 s (1001 frames).
-        Returns `EncoderOutput` with frames_BTE the sigmoid of step_scores_BTC, and clip scores that are their mean over time.
+        Returns `EncoderOutput` whose frames_BTE are the sigmoid of step_scores_BTC, and whose clip scores are
+        their mean over time.
         Raises AudioError for more than 1024 frames.
         """
         frames = mel_BFM.shape[1]

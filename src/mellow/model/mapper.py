@@ -12,7 +12,8 @@ __all__ = ["CompactMapper", "pool_steps"]
 
 
 class CompactMapper(nn.Module):
-    """About 31 audio tokens per 10 s: pooled frames through two linear layers, plus the classes heard as word embeddings.
+    """About 31 audio tokens per 10 s: pooled frames through two linear layers, plus class names weighted by
+    probability.
 
     `class_words` starts as the mean input embedding of each class's name, so that untrained tokens already are words
     which the language model knows; the other branch starts at zero.
@@ -36,7 +37,7 @@ class CompactMapper(nn.Module):
         return self.tokens(pool_steps(encoded.frames_BTE, pool), pool_steps(encoded.step_scores_BTC.sigmoid(), pool))
 
     def tokens(self, frames_KE: torch.Tensor, scores_KC: torch.Tensor) -> torch.Tensor:
-        """Audio tokens (..., K, D) of pooled frames and pooled class probabilities (training keeps these in a cache)."""
+        """Audio tokens (..., K, D) of pooled frames and pooled class probabilities (cached in training)."""
         heard_KD: torch.Tensor = self.linear2(functional.gelu(self.linear1(self.norm(frames_KE))))
         words_KD: torch.Tensor = self.class_words(scores_KC)
         return words_KD + heard_KD

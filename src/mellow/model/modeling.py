@@ -16,9 +16,9 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from mellow.engine import Encoded, join
 from mellow.errors import QuestionError
+from mellow.events import StepClock
 from mellow.model.build import build_encoder, build_events, build_mapper
 from mellow.model.configuration import MellowConfig
-from mellow.events import StepClock
 from mellow.model.encoder import EncoderOutput
 from mellow.text.prompt import AUDIO, CLIP, IGNORE, ClipTokens, expand
 from mellow.text.tags import AudioTags, TagSettings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,29 +10,26 @@ from typing import Any
 import torch
 from transformers import AutoProcessor, BatchFeature, ProcessorMixin
 
-from mellow.errors import ModelError, QuestionError
+from mellow.config import ModelConfig
+from mellow.errors import QuestionError
 from mellow.model.configuration import MellowConfig
-from mellow.model.modeling import IGNORE, left_pad
+from mellow.model.modeling import left_pad
 from mellow.processor import Processor, Source
-from mellow.stored.settings import read_settings
+from mellow.text.prompt import IGNORE
 from mellow.text.tokenizer import Tokenizer
 
 __all__ = ["MellowProcessor"]
-
-SETTINGS = "processor_config.json"
 
 
 class MellowProcessor(ProcessorMixin):  # type: ignore[misc]
     """Clips and questions to the inputs of `MellowForConditionalGeneration`, and token ids back to text.
 
-    encoder, layout, mel_bins: as in the model's config; tokenizer: of its language model.
+    config: the model's; tokenizer: of its language model.
     """
 
-    def __init__(
-        self, tokenizer: Tokenizer, *, encoder: str = "ced", layout: str = "compact", mel_bins: int = 64
-    ) -> None:
-        self.settings = {"encoder": encoder, "layout": layout, "mel_bins": mel_bins}
-        self.processor = Processor.of(tokenizer, encoder=encoder, layout=layout, mel_bins=mel_bins)
+    def __init__(self, config: ModelConfig, tokenizer: Tokenizer) -> None:
+        self.config = config
+        self.processor = Processor.of(config, tokenizer)
 
     @classmethod
     def get_attributes(cls) -> list[str]:
@@ -81,26 +77,20 @@ class MellowProcessor(ProcessorMixin):  # type: ignore[misc]
         return self.processor.prompt.tokenizer.decode([int(token) for token in ids]).strip()
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **_: Any) -> list[str]:
-        """Write `processor_config.json` and `tokenizer.json`; returns their paths."""
+        """Write `tokenizer.json`, and `config.json` where the model has not written it yet; returns their paths."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
-        settings = {"processor_class": type(self).__name__, **self.settings}
-        (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        self.processor.prompt.tokenizer.backend.save(str(folder / "tokenizer.json"))
-        return [str(folder / SETTINGS), str(folder / "tokenizer.json")]
+        config, tokenizer = folder / "config.json", folder / "tokenizer.json"
+        if not config.exists():
+            config.write_text(self.config.with_files().to_json(), encoding="utf-8")
+        self.processor.prompt.tokenizer.backend.save(str(tokenizer))
+        return [str(config), str(tokenizer)]
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **_: Any) -> MellowProcessor:
-        """Read a directory that `save_pretrained` or `mellow train` has written."""
+        """Read a directory that `save_pretrained`, `mellow train` or `mellow convert` has written."""
         folder = Path(pretrained_model_name_or_path)
-        path = next((folder / name for name in (SETTINGS, "config.json") if (folder / name).is_file()), None)
-        if path is None:
-            raise ModelError(f"{folder} is no model directory: it has neither {SETTINGS} nor config.json.")
-        found = read_settings(folder, path.name)
-        sizes = found.get("encoder_config", {})
-        settings: dict[str, Any] = {name: found[name] for name in ("encoder", "layout") if name in found}
-        settings["mel_bins"] = found.get("mel_bins", sizes.get("mel_bins", 64))
-        return cls(Tokenizer.from_file(folder / "tokenizer.json"), **settings)
+        return cls(ModelConfig.read(folder), Tokenizer.from_file(folder / "tokenizer.json"))
 
     def _windows(self, source: Source) -> list[torch.Tensor]:
         views = list(self.processor.views(self.processor.clip(source)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ import torch
 
 from mellow.audio import HTSAT, mel_filters
 from mellow.config import ModelConfig
-from mellow.errors import KeyMapError, ModelError
-from mellow.llama import SMOLLM2_135M, LlamaSpec
 from mellow.encoders import Cnn14Config, HtsatConfig, encoder_spec
 from mellow.encoders.shapes import Shapes
+from mellow.errors import KeyMapError, ModelError
+from mellow.llama import SMOLLM2_135M, LlamaSpec
 from mellow.model.swin import relative_position_index, shift_mask
 
 __all__ = [
@@ -187,7 +187,7 @@ def _stft_kernels(fft: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _front_end(mel_bins: int) -> dict[str, Callable[[], torch.Tensor]]:
-    front_end = dataclasses.replace(HTSAT, mel_bins=mel_bins)
+    front_end = replace(HTSAT, mel_bins=mel_bins)
     return {
         "spectrogram_extractor.stft.conv_real.weight": lambda: _stft_kernels(front_end.fft)[0],
         "spectrogram_extractor.stft.conv_imag.weight": lambda: _stft_kernels(front_end.fft)[1],

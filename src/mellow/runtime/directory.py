@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +12,24 @@ from typing import Any
 
 import numpy as np
 
+from mellow.config import ModelConfig
 from mellow.errors import ModelError
-from mellow.runtime.language import language_sizes
-from mellow.stored.files import sha256
-from mellow.text.heard import HeardWords
+from mellow.runtime.foreign import check_graph
+from mellow.stored.verified import check_contents, is_remembered, remember, stamps
 
-__all__ = ["GraphDirectory"]
+__all__ = ["FILES", "GraphDirectory", "config_sum"]
+
+CONFIG = "config.json"
+GRAPHS = {"encoder.onnx": "encoder.weights", "decoder.onnx": "decoder.weights"}  # and the file of each one's weights
+FILES = {*GRAPHS, *GRAPHS.values(), "tokenizer.json"}
+EMBEDDING_DTYPES = ("float32", "float16", "uint8", "int8")
+
+
+def config_sum(config: Mapping[str, Any]) -> str:
+    """The sha256 of a config's content, whatever its layout; what it says of itself does not count."""
+    content = json.loads(json.dumps(config))  # as it is read again: keys are texts, tuples are lists
+    content["graphs"].pop("config", None)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -23,47 +37,64 @@ class GraphDirectory:
     """path: of the directory; config: the model's, with what was recorded of the graphs."""
 
     path: Path
-    config: Mapping[str, Any]
+    config: ModelConfig
 
     @classmethod
     def open(cls, directory: str | Path, *, verify: bool = False) -> GraphDirectory:
-        """Read and check a graph directory; verify: the sha256 of its files, too, not only their sizes.
+        """Read and check a graph directory: its files hold what was written, and graphs only operators of ours.
 
-        Raises ModelError naming the part that is missing or damaged.
+        verify: read the files again even where that was done within a day (see `stored.verified`).
+        Raises ModelError naming the part that is missing, damaged or foreign.
         """
         path = Path(directory)
+        config = ModelConfig.read(path)
         try:
-            config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-            files = dict(config["graphs"]["files"])
-        except OSError as error:
-            raise ModelError(f"{path} is no graph directory: config.json cannot be read ({error.strerror}).") from None
+            files = dict(config.files["graphs"]["files"])
         except (ValueError, KeyError, TypeError):
-            raise ModelError(f"{path / 'config.json'} tells of no graphs; make them with 'mellow export'.") from None
+            raise ModelError(f"{path / CONFIG} tells of no graphs; make them with 'mellow export'.") from None
         found = cls(path, config)
         try:
-            for name, recorded in files.items():
-                found._check(name, recorded, verify=verify)
-            language_sizes(config["text_config"])
+            found._check_files(files, verify=verify)
             found.embedding()
-            if config.get("heard"):
-                HeardWords.from_dict(config["heard"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             reason = f"{type(error).__name__}: {error}"
-            raise ModelError(f"{path / 'config.json'} is damaged ({reason}); export the model again.") from None
+            raise ModelError(f"{path / CONFIG} is damaged ({reason}); export the model again.") from None
         return found
 
-    def _check(self, name: str, recorded: Mapping[str, Any], *, verify: bool) -> None:
-        file = self.path / name
-        if not file.is_file():
-            raise ModelError(f"The graphs {self.path} lack {name}; export the model again.")
-        if file.stat().st_size != recorded["bytes"] or (verify and sha256(file) != recorded["sha256"]):
-            raise ModelError(f"{file} is damaged: it is not what was written; export the model again.")
+    def _check_files(self, files: Mapping[str, Mapping[str, Any]], *, verify: bool) -> None:
+        if set(files) != FILES:
+            wrong = ", ".join(sorted(set(files) ^ FILES))[:200]
+            raise ModelError(f"{self.path / CONFIG} does not record exactly the files of a model ({wrong}).")
+        folder = self.path.resolve()
+        for name in sorted(FILES):
+            file = self.path / name
+            if not file.is_file():
+                raise ModelError(f"The graphs {self.path} lack {name}; export the model again.")
+            if file.resolve().parent != folder:
+                raise ModelError(f"{file} is a link out of the directory; put the file itself there.")
+        found = stamps(self.path, sorted({*FILES, CONFIG}))  # before they are read
+        if not verify and is_remembered(self.path, found):
+            return
+        if config_sum(self.config.to_dict()) != self.config.files["graphs"].get("config"):
+            raise ModelError(f"{self.path / CONFIG} is damaged: it is not what was written; export the model again.")
+        damaged = check_contents(self.path, files)
+        if damaged:
+            raise ModelError(f"{self.path / damaged} is damaged: it is not what was written; export the model again.")
+        for graph, weights in GRAPHS.items():
+            check_graph(self.path / graph, {weights: int(files[weights]["bytes"])})
+        remember(self.path, found)
 
     def embedding(self) -> dict[str, np.ndarray]:
         """The parts of the input embedding, mapped from the decoder's weights."""
-        places: dict[str, dict[str, Any]] = self.config["graphs"]["embedding"]
+        places: dict[str, dict[str, Any]] = self.config.files["graphs"]["embedding"]
         file = self.path / "decoder.weights"
-        return {
-            name: np.memmap(file, place["dtype"], "r", place["offset"], tuple(place["shape"]))
-            for name, place in places.items()
-        }
+        size = file.stat().st_size
+        parts: dict[str, np.ndarray] = {}
+        for name, place in places.items():
+            shape, offset = tuple(map(int, place["shape"])), int(place["offset"])
+            if place["dtype"] not in EMBEDDING_DTYPES or min(*shape, offset) < 0:
+                raise ValueError(f"the embedding's part {name[:80]!r} cannot be")
+            if offset + math.prod(shape) * np.dtype(place["dtype"]).itemsize > size:
+                raise ValueError(f"the embedding's part {name[:80]!r} is not in decoder.weights")
+            parts[name] = np.memmap(file, place["dtype"], "r", offset, shape)
+        return parts

@@ -1,7 +1,7 @@
 """The engine on ONNX Runtime: no torch, an answer within a second of starting.
 
-Shapes: B batch, L new positions, S new positions without padding, K audio tokens, T encoder steps, D width, V vocabulary,
-E width of a head, P positions.
+Shapes: B batch, L new positions, S new positions without padding, K audio tokens, T encoder steps, D width,
+V vocabulary, E width of a head, P positions.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class OnnxEngine:
     def load(cls, directory: str | Path, *, threads: int | None = None, verify: bool = False) -> OnnxEngine:
         """Open a graph directory.
 
-        threads: of each session (the cores there are, at most 8); verify: also check the sha256 of all files (0.2 s).
+        threads: of each session (the cores there are, at most 8); verify: read all files to check them, even where
+            that was done within a day.
         Raises ModelError naming the part that is missing, damaged or unfit.
         """
         files = GraphDirectory.open(directory, verify=verify)
@@ -88,9 +89,7 @@ class OnnxEngine:
         outputs = {name: array[0] for name, array in zip(self.outputs, found, strict=True)}
         if not np.isfinite(outputs["rows"]).all():
             raise ModelError("The model produced non-finite values for this clip; its graph or weights are damaged.")
-        return Encoded(
-            outputs["rows"], outputs["clip_scores"], outputs["step_scores"], outputs.get("event_scores")
-        )
+        return Encoded(outputs["rows"], outputs["clip_scores"], outputs["step_scores"], outputs.get("event_scores"))
 
     def embed(self, ids: Sequence[int], audio_ND: np.ndarray | None = None) -> np.ndarray:
         """Input embeddings (L, D) of expanded ids, with the audio tokens, in order, in place of AUDIO."""

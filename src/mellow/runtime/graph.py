@@ -15,7 +15,7 @@ import numpy as np
 from mellow.runtime import proto
 from mellow.runtime.quantise import BLOCK, quantise_blocks, quantise_columns
 
-__all__ = ["FLOAT32", "Graph", "State", "WeightFile", "WeightMemory", "Weights", "pack"]
+__all__ = ["FLOAT32", "OPERATORS", "Graph", "State", "WeightFile", "WeightMemory", "Weights", "pack"]
 
 State = Mapping[str, np.ndarray]
 
@@ -24,19 +24,56 @@ LINE = 64  # bytes; small ones with a line of the processor's cache
 INTEGER_PRODUCTS = 4  # MatMulNBits rounds activations to 8 bits per block and multiplies whole numbers
 COLUMNS = 32  # multiples have whole-number products; ONNX Runtime before 1.25 errs at others (its PR 27671)
 FLOAT32 = 1  # ONNX's number of the type
-MICROSOFT = {
-    "BiasGelu",
-    "DynamicQuantizeMatMul",
-    "FastGelu",
-    "FusedMatMul",
-    "Gelu",
-    "GroupQueryAttention",
-    "MatMulIntegerToFloat",
-    "MatMulNBits",
-    "MultiHeadAttention",
-    "QuickGelu",
-    "SkipLayerNormalization",
-    "SkipSimplifiedLayerNormalization",
+MICROSOFT = "com.microsoft"
+OPERATORS = {  # by domain: all that our graphs are made of, and all that a graph may hold to be opened
+    "": frozenset(
+        {
+            "Abs",
+            "Add",
+            "AveragePool",
+            "Cast",
+            "Concat",
+            "Conv",
+            "Div",
+            "Expand",
+            "Gather",
+            "Identity",
+            "LayerNormalization",
+            "Max",
+            "MaxPool",
+            "Mod",
+            "Mul",
+            "Neg",
+            "Pad",
+            "QuantizeLinear",
+            "ReduceMax",
+            "ReduceMean",
+            "Relu",
+            "Reshape",
+            "Resize",
+            "Shape",
+            "Sigmoid",
+            "SimplifiedLayerNormalization",
+            "Slice",
+            "Split",
+            "Squeeze",
+            "Transpose",
+            "Unsqueeze",
+        }
+    ),
+    MICROSOFT: frozenset(
+        {
+            "DynamicQuantizeMatMul",
+            "FusedMatMul",
+            "Gelu",
+            "GroupQueryAttention",
+            "MatMulIntegerToFloat",
+            "MatMulNBits",
+            "MultiHeadAttention",
+            "QuickGelu",
+            "SkipSimplifiedLayerNormalization",
+        }
+    ),
 }
 
 
@@ -131,7 +168,7 @@ class Graph:
         self, kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: proto.Attribute
     ) -> Sequence[str]:
         """A node with several outputs; "" is one that is not needed."""
-        domain = "com.microsoft" if kind in MICROSOFT else ""
+        domain = next(name for name, kinds in OPERATORS.items() if kind in kinds)
         self.nodes.append(proto.node(kind, inputs, outputs, attributes, domain=domain))
         return outputs
 

@@ -43,7 +43,7 @@ def build_language_model(graph: Graph, sizes: LlamaSpec, *, head_bits: int) -> N
     last, length = graph.input("last_positions", ["batch"], "int32"), graph.input("length", [], "int32")
     rows = graph.input("rows", ["rows"], "int64")
     rotary = [graph.input(name, ["positions", sizes.head_width // 2]) for name in ("cosines", "sines")]
-    past_shape = ["batch", sizes.key_heads, "room", sizes.head_width]
+    past_shape: list[int | str] = ["batch", sizes.key_heads, "room", sizes.head_width]
 
     def norm(name: str) -> str:
         return graph.weight("ones", np.ones(width, np.float32)) if turned else graph.parameter(f"{PREFIX}{name}.weight")

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from mellow.config import ModelConfig
 from mellow.errors import ModelError
+from mellow.runtime.directory import config_sum
 from mellow.runtime.graph import Graph, State, WeightFile, Weights, pack
 from mellow.runtime.language import EMBEDDING, build_language_model
 from mellow.runtime.mapper import add_outputs
 from mellow.stored.files import new_directory, record
 
 __all__ = ["PRECISIONS", "Precision", "decoder_graph", "encoder_graph", "write_graphs"]
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -60,9 +62,7 @@ def chosen(precision: str) -> Precision:
     return PRECISIONS[precision]
 
 
-def write_graphs(
-    directory: str | Path, *, config: ModelConfig, state: State, tokenizer: bytes, precision: str
-) -> Path:
+def write_graphs(directory: str | Path, *, config: ModelConfig, state: State, tokenizer: bytes, precision: str) -> Path:
     """Write a graph directory (see `mellow.runtime`), whole or not at all; returns its path.
 
     config: that of the model; state: float32 arrays under the names of its modules, hardly any
@@ -80,5 +80,7 @@ def write_graphs(
         files = {name: record(folder / name) for name in names}
         embedding = {name: place for name, place in weights.places.items() if name.startswith(EMBEDDING)}
         graphs = {"precision": precision, "files": files, "embedding": embedding}
-        (folder / "config.json").write_text(config.with_files(graphs=graphs).to_json(), encoding="utf-8")
+        bare = config.with_files(graphs=graphs)
+        whole = config.with_files(graphs={**graphs, "config": config_sum(bare.to_dict())})
+        (folder / "config.json").write_text(whole.to_json(), encoding="utf-8")
     return Path(directory)

@@ -1,8 +1,7 @@
-"""The base language model's file that a two-part model stands on, and what all parts of a model are known by."""
+"""The base language model's file that a two-part model stands on."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from mellow.errors import ModelError
 from mellow.stored.files import sha256
 from mellow.stored.names import BUNDLED
 
-__all__ = ["BASE", "find_base", "fingerprint"]
+__all__ = ["BASE", "find_base"]
 
 BASE = "base.gguf"
 
@@ -35,16 +34,3 @@ def find_base(directory: Path, files: Mapping[str, Any], *, verify: bool) -> Pat
             f"The base language model {path} is damaged: its sha256 is not {str(recorded['sha256'])[:12]}..."
         )
     return path
-
-
-def fingerprint(directory: Path, *more: str) -> str:
-    """Of a two-part model and whatever else counts: 64 hexadecimal digits.
-
-    The base counts by the sha256 in config.json, against which it is checked when it is read. Raises ModelError for a
-    part that is missing.
-    """
-    parts = [directory / name for name in ("config.json", "trained.safetensors", "tokenizer.json")]
-    for part in parts:
-        if not part.is_file():
-            raise ModelError(f"The model {directory} lacks its part {part.name}.")
-    return hashlib.sha256(" ".join([*(sha256(part) for part in parts), *more]).encode()).hexdigest()

@@ -3,6 +3,7 @@
 CACHE/models/NAME        a model directory, whole; its time is that of its last use
 CACHE/models/NAME.lock   held while it is made or removed
 CACHE/models/.NAME.*     one that is being made, or was when its process was killed
+CACHE/verified.json      which files were checked, and when (see `stored.verified`)
 
 CACHE is the platform's folder for caches (~/.cache/mellow on Linux), or MELLOW_CACHE. Beyond MOST_BYTES the models that
 were not used for longest are removed.
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-__all__ = ["MOST_BYTES", "Entry", "entries", "models_folder", "touch"]
+__all__ = ["MOST_BYTES", "Entry", "cache_folder", "entries", "models_folder", "touch"]
 
 MOST_BYTES = 4 << 30  # six of Mellow v0, or some twenty of the bundled model
 
@@ -36,10 +37,15 @@ class Entry:
         return self.path.name
 
 
+def cache_folder() -> Path:
+    """Where all that is cached lies; it may not be there yet."""
+    named = os.environ.get("MELLOW_CACHE")
+    return Path(named) if named else user_cache_path("mellow")
+
+
 def models_folder() -> Path:
     """Where the models lie; it may not be there yet."""
-    named = os.environ.get("MELLOW_CACHE")
-    return (Path(named) if named else user_cache_path("mellow")) / "models"
+    return cache_folder() / "models"
 
 
 def touch(directory: Path) -> None:

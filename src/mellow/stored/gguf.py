@@ -1,4 +1,7 @@
-"""Reading GGUF, the file of a 4-bit language model: its settings, and its tensors one at a time.
+"""Reading GGUF, the file of a 4-bit language model: the settings that a Llama needs, and its tensors one at a time.
+
+Everything in the file is bounded before it is believed. Settings that are not in WANTED are passed over without being
+built: lists of words, and chat templates, which other programs have rendered to their harm.
 
 The `gguf` package reads these files too, and writes ours; but it takes seconds to parse the lists of words that stand
 in front of the weights, which nobody here wants, and a second for an embedding (docs/log.md). The format is described
@@ -9,7 +12,9 @@ Shapes: N rows, K columns, G blocks of BLOCK numbers, S bytes of a block.
 
 from __future__ import annotations
 
+import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +29,25 @@ BLOCK = 32  # numbers that share a scale
 TEXT, ARRAY = 8, 9
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 ALIGNMENT = 32  # bytes, where the file does not tell
+WANTED = frozenset(
+    [
+        "general.alignment",
+        "llama.attention.head_count",
+        "llama.attention.head_count_kv",
+        "llama.attention.layer_norm_rms_epsilon",
+        "llama.block_count",
+        "llama.context_length",
+        "llama.embedding_length",
+        "llama.feed_forward_length",
+        "llama.rope.freq_base",
+    ]
+)
+MOST_FIELDS = 1024  # SmolLM2's file has 37
+MOST_TENSORS = 1 << 16
+LONGEST_NAME = 256  # bytes
+LONGEST_TEXT = 1 << 24  # bytes, of settings that are passed over, too
+LONGEST_LIST = 1 << 20  # entries; the largest vocabularies have a quarter of that
+MOST_DIMENSIONS = 4  # as ggml has it
 
 
 class Kind(NamedTuple):
@@ -77,10 +101,10 @@ class GgufTensor:
 
 @dataclass(frozen=True, eq=False)
 class GgufFile:
-    """fields: single values by name, without lists; tensors: by name."""
+    """fields: the numbers that are wanted, by name; tensors: by name."""
 
     path: Path
-    fields: dict[str, Any]
+    fields: dict[str, int | float]
     tensors: dict[str, GgufTensor]
 
     @classmethod
@@ -99,9 +123,7 @@ class GgufFile:
                 f"'mellow base fetch --language-model'."
             ) from None
         except (ValueError, OSError, OverflowError, struct.error) as error:
-            raise ModelError(
-                f"The base language model {path} is not a readable GGUF file ({type(error).__name__})."
-            ) from None
+            raise ModelError(f"The base language model {path} is not a readable GGUF file ({error}).") from None
 
     def field(self, name: str) -> Any:
         if name not in self.fields:
@@ -115,6 +137,27 @@ class _UnknownKindError(Exception):
     """A tensor in a kind that is not in KINDS."""
 
 
+class Place(NamedTuple):
+    """Where a tensor lies: shape as numpy counts it, number of its kind, bytes from where tensors begin."""
+
+    name: str
+    shape: tuple[int, ...]
+    number: int
+    offset: int
+
+    @property
+    def length(self) -> int:
+        """Its bytes; raises for kinds that are not known, and rows that are no whole blocks."""
+        if self.number not in KINDS:
+            raise _UnknownKindError(f"{self.name} is of the kind {self.number}")
+        kind, count = KINDS[self.number], math.prod(self.shape)
+        if kind.dtype:
+            return count * kind.bits // 8
+        if not self.shape or self.shape[-1] % BLOCK:
+            raise ValueError(f"{self.name} has rows that are no whole blocks")
+        return count // BLOCK * kind.block_bytes
+
+
 class _Reading:
     """A place in the file that moves on with everything that is read."""
 
@@ -123,66 +166,92 @@ class _Reading:
         self.bytes = content.data
         self.at = 0
 
-    def everything(self) -> tuple[dict[str, Any], dict[str, GgufTensor]]:
+    def everything(self) -> tuple[dict[str, int | float], dict[str, GgufTensor]]:
         magic, version, tensors, fields = self.take("4sIQQ")
         if magic != b"GGUF" or version not in (2, 3):
-            raise ValueError("no GGUF of version 2 or 3")
-        found = {self.text(): self.value(self.take("I")[0]) for _ in range(fields)}
+            raise ValueError("it is no GGUF of version 2 or 3")
+        bounded(fields, MOST_FIELDS, "settings")
+        bounded(tensors, MOST_TENSORS, "tensors")
+        found = dict(filter(None, (self.field() for _ in range(fields))))
         places = [self.place() for _ in range(tensors)]
-        start = self.at + -self.at % int(found.get("general.alignment", ALIGNMENT))
-        return found, {place[0]: self.tensor(start, *place) for place in places}
+        if self.at > len(self.content):
+            raise ValueError("it is cut")
+        alignment = int(found.get("general.alignment", ALIGNMENT))
+        if alignment < 1:
+            raise ValueError(f"its alignment is {alignment}")
+        start = self.at + -self.at % alignment
+        self.check_apart(places)
+        return found, {place.name: self.tensor(start, place) for place in places}
 
     def take(self, form: str) -> tuple[Any, ...]:
         values = struct.unpack_from(f"<{form}", self.bytes, self.at)
         self.at += struct.calcsize(f"<{form}")
         return values
 
-    def text(self) -> str:
+    def name(self) -> str:
         (length,) = self.take("Q")
+        bounded(length, LONGEST_NAME, "bytes in a name")
         return str(self.take(f"{length}s")[0], "utf-8")
 
-    def value(self, kind: int) -> Any:
-        if kind == TEXT:
-            return self.text()
-        if kind != ARRAY:
-            return self.take(SCALARS.get(kind, ""))[0] if kind in SCALARS else self.unknown(kind)
-        inner, count = self.take("IQ")
-        if inner in SCALARS:
-            self.at += count * struct.calcsize(f"<{SCALARS[inner]}")
-        elif inner == TEXT:
-            self.skip_texts(count)
-        else:
-            self.unknown(inner)
-        return None
+    def field(self) -> tuple[str, int | float] | None:
+        """Name and number of a setting that is wanted; None for others, which are passed over."""
+        name, (kind,) = self.name(), self.take("I")
+        if name not in WANTED:
+            self.skip(kind)
+            return None
+        if kind not in SCALARS:
+            raise ValueError(f"{name} is no number")
+        return name, self.take(SCALARS[kind])[0]
 
-    def unknown(self, kind: int) -> None:
-        raise ValueError(f"a field of the kind {kind}")
+    def skip(self, kind: int) -> None:
+        inner, count = self.take("IQ") if kind == ARRAY else (kind, 1)
+        bounded(count, LONGEST_LIST, "entries in a list")
+        if inner == TEXT:
+            self.skip_texts(count)
+        elif inner in SCALARS:
+            self.at += count * struct.calcsize(f"<{SCALARS[inner]}")
+        else:
+            raise ValueError(f"a setting is of the kind {inner}")
 
     def skip_texts(self, count: int) -> None:
         """A hundred thousand words and merges."""
         at, length_of = self.at, struct.Struct("<Q").unpack_from
         for _ in range(count):
-            at += 8 + length_of(self.bytes, at)[0]
+            (length,) = length_of(self.bytes, at)
+            if length > LONGEST_TEXT:
+                bounded(length, LONGEST_TEXT, "bytes in a text")
+            at += 8 + length
         self.at = at
 
-    def place(self) -> tuple[str, tuple[int, ...], int, int]:
+    def place(self) -> Place:
         """Name, shape, kind and offset of a tensor; GGUF counts dimensions from the innermost."""
-        name, (dimensions,) = self.text(), self.take("I")
-        return name, self.take(f"{dimensions}Q")[::-1], *self.take("IQ")  # type: ignore[return-value]
+        name, (dimensions,) = self.name(), self.take("I")
+        bounded(dimensions, MOST_DIMENSIONS, "dimensions of a tensor")
+        shape = self.take(f"{dimensions}Q")[::-1]
+        number, offset = self.take("IQ")
+        return Place(name, shape, number, offset)
 
-    def tensor(self, start: int, name: str, shape: tuple[int, ...], number: int, offset: int) -> GgufTensor:
-        if number not in KINDS:
-            raise _UnknownKindError(f"{name} is of the kind {number}")
-        kind, count = KINDS[number], 1
-        for size in shape:
-            count *= size
-        if not kind.dtype and shape[-1] % BLOCK:
-            raise ValueError(f"{name} has rows of {shape[-1]}")
-        length = count * kind.bits // 8 if kind.dtype else count // BLOCK * kind.block_bytes
-        content = self.content[start + offset : start + offset + length]
-        if len(content) < length:
-            raise ValueError(f"{name} is cut")
-        return GgufTensor(name, shape, kind, content)
+    def check_apart(self, places: Sequence[Place]) -> None:
+        """Raise ValueError where two tensors have one name, or share bytes."""
+        if len({place.name for place in places}) < len(places):
+            raise ValueError("two tensors have one name")
+        end = 0
+        for place in sorted(places, key=lambda place: place.offset):
+            if place.offset < end:
+                raise ValueError(f"{place.name} overlaps another tensor")
+            end = place.offset + place.length
+
+    def tensor(self, start: int, place: Place) -> GgufTensor:
+        content = self.content[start + place.offset : start + place.offset + place.length]
+        if len(content) < place.length:
+            raise ValueError(f"{place.name} is cut")
+        return GgufTensor(place.name, place.shape, KINDS[place.number], content)
+
+
+def bounded(count: int, most: int, what: str) -> None:
+    """Raise ValueError for more of something than any file has that is meant well."""
+    if count > most:
+        raise ValueError(f"it has {count} {what}, and {most} are the most")
 
 
 def _halves(bytes_G2: np.ndarray) -> np.ndarray:

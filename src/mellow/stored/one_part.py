@@ -48,8 +48,10 @@ class OnePartState(Mapping[str, np.ndarray]):
 
     def __init__(self, path: Path) -> None:
         try:
-            self.file = safe_open(str(path), framework="numpy")
-            self.shapes = {name: tuple(self.file.get_slice(name).get_shape()) for name in self.file.keys()}  # noqa: SIM118
+            opened: Any = safe_open
+            self.file = opened(str(path), framework="numpy")
+            names = list(self.file.keys())
+            self.shapes = {name: tuple(self.file.get_slice(name).get_shape()) for name in names}
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{path} is damaged ({error}).") from None
 

@@ -26,7 +26,7 @@ from mellow.stored.llama import LlamaFile
 from mellow.stored.one_part import check_shapes
 from mellow.stored.packing import check_packed, pack, packed_names, restore, unpack
 
-__all__ = ["TwoPartState", "read_trained", "write_two_part"]
+__all__ = ["TRAINED", "TwoPartState", "read_trained", "write_two_part"]
 
 TRAINED = "trained.safetensors"
 LANGUAGE_MODEL = "language_model."

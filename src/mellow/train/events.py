@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import Progress
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -28,6 +27,7 @@ from mellow.data.store import audio_path
 from mellow.errors import DataError
 from mellow.events.timeline import LIKELY, Event, StepClock, Timeline, read_timeline
 from mellow.model.events import EventHead
+from mellow.progress import Progress, silent, tracked
 from mellow.stored.files import sync
 from mellow.train.features import FeatureCache
 
@@ -74,7 +74,7 @@ def fit_events(
     width: int,
     seed: int,
     folder: Path,
-    quiet: bool = False,
+    progress: Progress = silent,
 ) -> Events:
     """Fit the head on training scenes, and read the timeline of each by heads that never met its recordings.
 
@@ -88,15 +88,11 @@ def fit_events(
         return stored
     lengths = [len(cache.read(clip)["frames"]) for clip in clips]
     steps = join(scenes, cache, sounds, lengths, clock)
-    with Progress(disable=quiet) as progress:
-        task = progress.add_task("event heads", total=FOLDS + 1)
-        scores_FNS = []
-        for fold in range(FOLDS):
-            partial = fit_head(steps, sounds, width=width, seed=seed, fold=fold)
-            scores_FNS.append(score(partial, steps.frames_NE))
-            progress.advance(task)
-        head = fit_head(steps, sounds, width=width, seed=seed, fold=None)
-        progress.advance(task)
+    scores_FNS = []
+    for fold in tracked(range(FOLDS), "fitting event heads", progress):
+        partial = fit_head(steps, sounds, width=width, seed=seed, fold=fold)
+        scores_FNS.append(score(partial, steps.frames_NE))
+    head = fit_head(steps, sounds, width=width, seed=seed, fold=None)
     events = Events(
         head, sounds, dict(zip(clips, out_of_fold(scenes, lengths, scores_FNS, sounds, clock), strict=True))
     )

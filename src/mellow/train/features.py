@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from mellow.errors import AudioError, DataError
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.processor import Processor
+from mellow.progress import Progress, silent, tracked
 
 __all__ = ["FeatureCache"]
 
@@ -51,7 +51,14 @@ class FeatureCache:
         except (OSError, SafetensorError) as error:
             raise DataError(f"The encoder outputs of {clip} in {self.folder} cannot be read ({error}).") from None
 
-    def fill(self, clips: Iterable[str], model: MellowForConditionalGeneration, processor: Processor) -> set[str]:
+    def fill(
+        self,
+        clips: Iterable[str],
+        model: MellowForConditionalGeneration,
+        processor: Processor,
+        *,
+        progress: Progress = silent,
+    ) -> set[str]:
         """Encode the clips that are not there yet; returns those that cannot be heard, which training leaves out.
 
         Raises DataError when more than MOST_UNREADABLE of the clips cannot be heard.
@@ -59,7 +66,7 @@ class FeatureCache:
         clips = sorted(set(clips))
         missing = [clip for clip in clips if not self.path(clip).is_file()]
         unreadable: dict[str, str] = {}
-        for clip in track(missing, description="encoding clips", disable=not missing):
+        for clip in tracked(missing, "encoding clips", progress):
             try:
                 self._encode(clip, model, processor)
             except AudioError as error:

@@ -51,9 +51,9 @@ class Group:
 class Row:
     """A packed row of L tokens.
 
-    ids: token ids, AUDIO where an audio token stands; groups, blocks: number of each token's group in the row and of its
-    block in the group (0: prefix); positions: rotary positions; labels: the token itself where it is learnt, else IGNORE;
-    weights: of each labelled token in the loss; clips: the clips whose audio tokens stand in the row, in order;
+    ids: token ids, AUDIO where an audio token stands; groups, blocks: number of each token's group in the row and of
+    its block in the group (0: prefix); positions: rotary positions; labels: the token itself where it is learnt, else
+    IGNORE; weights: of each labelled token in the loss; clips: the clips whose audio tokens stand in the row, in order;
     questions: how many stand in the row; left_out: how many more were too long for any row.
     """
 

@@ -17,6 +17,7 @@ from mellow.errors import RecipeError
 from mellow.events import StepClock, Timeline, read_timeline
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.processor import Processor
+from mellow.progress import Progress, silent
 from mellow.text.tags import AudioTags, TagSettings
 from mellow.train.dataset import PackedRows
 from mellow.train.events import fit_events
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def prepare(
-    recipe: Recipe, model: MellowForConditionalGeneration, processor: Processor
+    recipe: Recipe, model: MellowForConditionalGeneration, processor: Processor, *, progress: Progress = silent
 ) -> tuple[PackedRows, AudioTags | None]:
     """All rows of a run, and the audio tags of its model; the model gets its event head, if it is to have one."""
     examples_path = Path(recipe.data.examples)
@@ -42,11 +43,11 @@ def prepare(
     key = f"{model.config.encoder}-{sum(p.double().abs().sum().item() for p in model.encoder.parameters()):.6f}"
     cache = FeatureCache(recipe.run.cache, root=examples_path.parent, key=key.replace(".", "-"))
     clips = {clip for example in examples for clip in example.audio}
-    unreadable = cache.fill(clips, model, processor)
+    unreadable = cache.fill(clips, model, processor, progress=progress)
     if unreadable:
         log.warning("%d clips cannot be heard and are left out: %s", len(unreadable), sorted(unreadable)[:5])
     examples = [example for example in examples if not unreadable.intersection(example.audio)]
-    settings, encoded = recognise(recipe, model, cache, sorted(clips - unreadable))
+    settings, encoded = recognise(recipe, model, cache, sorted(clips - unreadable), progress=progress)
     clock = StepClock.of(model.config.model.sizes)
     tags = AudioTags(settings, processor.prompt.tokenizer, clock) if settings else None
     groups = group_examples(chosen(examples, recipe.data))
@@ -71,7 +72,12 @@ def chosen(examples: Sequence[Example], recipe: DataRecipe) -> list[Example]:
 
 
 def recognise(
-    recipe: Recipe, model: MellowForConditionalGeneration, cache: FeatureCache, clips: Sequence[str]
+    recipe: Recipe,
+    model: MellowForConditionalGeneration,
+    cache: FeatureCache,
+    clips: Sequence[str],
+    *,
+    progress: Progress = silent,
 ) -> tuple[TagSettings | None, dict[str, EncodedClip]]:
     """How clips are tagged, and what packing needs to know of each.
 
@@ -92,6 +98,7 @@ def recognise(
             width=recipe.model.event_width,
             seed=recipe.run.seed,
             folder=Path(recipe.run.output),
+            progress=progress,
         )
         model.events = events.head
         model.config.events = {"width": recipe.model.event_width, "sounds": len(events.sounds)}
@@ -126,5 +133,5 @@ def encoded_clip(
         frames_TE = torch.from_numpy(arrays["frames"]).float()
         timeline = read_timeline(model.events(frames_TE).numpy(), clock) if model.events is not None else Timeline()
     audio = sum(math.ceil(steps / model.config.frames_per_row) for steps in clock.windows(len(arrays["frames"])))
-    scores = (arrays[f"{what}_scores"].astype("float32") for what in ("clip", "step"))
-    return EncodedClip(audio, *scores, timeline)
+    clip_C, step_TC = (arrays[f"{what}_scores"].astype("float32") for what in ("clip", "step"))
+    return EncodedClip(audio, clip_C, step_TC, timeline)

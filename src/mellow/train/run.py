@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -20,6 +19,7 @@ from mellow.errors import RecipeError
 from mellow.model.mapper import CompactMapper
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.processor import Processor
+from mellow.progress import Progress, silent
 from mellow.stored.files import sync
 from mellow.stored.two_part import write_two_part
 from mellow.text.prompt import IGNORE
@@ -41,10 +41,11 @@ log = logging.getLogger(__name__)
 COMPLETE = "complete"  # marker written last into a checkpoint: one without it is never resumed from
 
 
-def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
+def train(recipe: Recipe, *, minutes: float | None = None, progress: Progress = silent) -> Path:
     """Train (or go on training) by a recipe and write the two-part model into `run.output/model`.
 
     minutes: stop, with a checkpoint, after this long; a second call goes on, bit for bit as if it had not stopped.
+    progress: called with (step, done, total) while clips are encoded, event heads fitted and the model trained.
     Returns the model's directory. The order of the data is a function of the seed, the epoch and the examples alone.
     """
     output = Path(recipe.run.output)
@@ -53,21 +54,21 @@ def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
     model = initial_model(recipe.model)
     tokenizer = Tokenizer.from_file(tokenizer_file(recipe.model))
     config = model.config.model
-    rows, tags = prepare(recipe, model, Processor.of(config, tokenizer))
+    rows, tags = prepare(recipe, model, Processor.of(config, tokenizer), progress=progress)
     adapt(model, recipe.model)
     if recipe.run.bfloat16:
         halve_frozen(model)
     learner = Learner(model)
     if recipe.run.compile:
         compile_layers(model)
-    bar, stopper = Bar(), Stopper(minutes)
+    stopper = Stopper(minutes)
     trainer = MellowTrainer(
         model=learner,
         recipe=recipe,
         args=arguments(recipe),
         train_dataset=rows,
         data_collator=lambda batch: collate(batch, length=recipe.data.tokens_per_row),
-        callbacks=[bar, stopper],
+        callbacks=[Reporter(progress), stopper],
     )
     checkpoint = newest_checkpoint(output)
     steps = recipe.run.steps or len(trainer.get_train_dataloader())
@@ -77,7 +78,6 @@ def train(recipe: Recipe, *, minutes: float | None = None) -> Path:
         else:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
-        bar.close()
         stopper.close()
     if trainer.state.global_step < trainer.state.max_steps:
         log.warning(
@@ -259,29 +259,20 @@ def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
-class Bar(TrainerCallback):
-    """A rich progress bar with loss, and one JSON line per log in `log.jsonl`."""
+class Reporter(TrainerCallback):
+    """Reports each step with the last loss, and writes one JSON line per log to `log.jsonl`."""
 
-    def __init__(self) -> None:
-        self.progress = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[loss]}"),
-            TimeRemainingColumn(),
-        )
-
-    def close(self) -> None:
-        self.progress.stop()
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.step = "training"
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self.progress.start()
-        self.task = self.progress.add_task("training", total=state.max_steps, completed=state.global_step, loss="")
+        self.progress(self.step, state.global_step, state.max_steps)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self.progress.update(self.task, completed=state.global_step)
+        self.progress(self.step, state.global_step, state.max_steps)
 
     def on_log(
         self,
@@ -293,7 +284,7 @@ class Bar(TrainerCallback):
     ) -> None:
         entry = {"step": state.global_step, "time": round(time.time()), **(logs or {})}
         if "loss" in entry:
-            self.progress.update(self.task, loss=f"loss {float(entry['loss']):.3f}")
+            self.step = f"training: loss {float(entry['loss']):.3f}"
         with (Path(args.output_dir) / "log.jsonl").open("a") as file:
             file.write(json.dumps(entry) + "\n")
 

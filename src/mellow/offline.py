@@ -1,0 +1,20 @@
+"""Libraries that report home by default are told not to, before any of them can be imported."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["TELEMETRY", "telemetry_state"]
+
+TELEMETRY = {
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime since 1.29; read once, when its library is loaded (its Privacy.md)
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub, and through it transformers and accelerate
+}
+
+for name, setting in TELEMETRY.items():
+    os.environ.setdefault(name, setting)  # whoever has set it otherwise, meant it
+
+
+def telemetry_state() -> dict[str, str]:
+    """The variables that switch telemetry off, as they are set in this process."""
+    return {name: os.environ.get(name, "") for name in TELEMETRY}
