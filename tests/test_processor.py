@@ -102,6 +102,36 @@ def test_a_whole_clip_is_one_view(processor: Processor) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "ends"),
+    [
+        (30.0, [30.0]),
+        (31.9, [31.9]),  # a rest below 2 s is heard with what stands before it
+        (32.0, [30.0, 32.0]),
+        (60.0, [30.0, 60.0]),
+        (61.0, [30.0, 61.0]),
+        (75.0, [30.0, 60.0, 75.0]),
+    ],
+)
+def test_a_longer_clip_is_heard_in_stretches(processor: Processor, seconds: float, ends: list[float]) -> None:
+    clip = noise(seconds)
+    views = list(processor.views(clip))
+    assert [view.end for view in views] == pytest.approx(ends)
+    assert [view.start for view in views] == [0.0, *ends[:-1]]
+    mels = [mel_FM for view in views for mel_FM in view.windows]
+    for mel_FM, same_FM in zip(mels, processor.features(clip), strict=True):
+        assert np.array_equal(mel_FM, same_FM)
+
+
+def test_stretches_are_made_one_by_one(processor: Processor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the features of an hour are never held together."""
+    made: list[int] = []
+    monkeypatch.setattr("mellow.processor.log_mel", lambda waveform_S, _: made.append(len(waveform_S)))
+    views = processor.views(noise(95.0))
+    next(views)
+    assert len(made) == 3
+
+
+@pytest.mark.parametrize(
     ("long", "spans"),
     [("start", [(0.0, 10.0)]), ("center", [(5.5, 15.5)]), ("windows", [(0.0, 10.0), (8.0, 18.0), (11.0, 21.0)])],
 )
@@ -137,15 +167,15 @@ def test_a_question_is_written_with_its_options(processor: Processor) -> None:
         (" \n\t", (), 1, "The question is empty"),
         ("x" * 1_000_000, (), 1, r"1,000,000 characters; at most 20,000"),
         ("x", ("y" * 10_000, "z" * 10_000), 1, "20,001 characters"),
-        ("x", ("dog",), 1, "at least two options"),
+        ("x", ("dog",), 1, "at least two options, but only 'dog' was given"),
         ("x", ("",), 1, "at least two options"),
         ("x", ("dog", " "), 1, "One of the options is empty"),
         ("x", ("dog", "dog "), 1, "All options are 'dog'"),
         ("x", ("dog", "Dog", "DOG"), 1, "at least two different"),
         ("x", "dog", 1, "one text"),
         ("x", (), 3, "one or two clips, but 3 were given"),
-        ("half \ud83d a character", (), 1, "no whole text"),
-        ("x", ("dog", "\udc80"), 1, "no whole text"),
+        ("half \ud83d a character", (), 1, "is not valid Unicode text"),
+        ("x", ("dog", "\udc80"), 1, "is not valid Unicode text"),
     ],
 )
 def test_questions_that_cannot_be_asked(

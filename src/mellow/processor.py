@@ -13,14 +13,14 @@ from typing import BinaryIO, Literal, get_args
 
 import numpy as np
 
-from mellow.audio import MAX_SECONDS, FrontEnd, fit, from_array, load, log_mel, window_starts, windows
+from mellow.audio import FrontEnd, fit, from_array, load, log_mel, window_starts, windows
 from mellow.checks import shown, whole_number
 from mellow.config import ModelConfig
 from mellow.encoders import WINDOW_SECONDS
 from mellow.errors import AudioError
 from mellow.text.prompt import CompactPrompt, Prompt
 from mellow.text.published_prompt import PublishedPrompt
-from mellow.text.question import MAX_QUESTION_CHARACTERS, as_options, check_question
+from mellow.text.question import MAX_QUESTION_CHARACTERS, check_question
 from mellow.text.tokenizer import Tokenizer
 from mellow.types import Clip
 
@@ -121,14 +121,7 @@ class Processor:
         return windows(clip.waveform_S, self._window_S, hop_S=self._shortest_S // 3)
 
     def views(self, clip: Clip) -> Iterator[View]:
-        """The stretches of a clip that are asked about one by one, made one by one; most clips are a single one.
-
-        Raises AudioError for a clip of more than an hour.
-        """
-        if round(clip.seconds) > MAX_SECONDS:
-            raise AudioError(
-                f"{clip.name!r} is {clip.seconds:,.0f} s long, and at most {MAX_SECONDS:,.0f} s can be heard; cut it."
-            )
+        """The stretches of a clip that are asked about one by one, made one by one; most clips are a single one."""
         return self._stretches(clip) if self.policy.long == "join" else self._windows(clip)
 
     def _stretches(self, clip: Clip) -> Iterator[View]:
@@ -163,9 +156,7 @@ class Processor:
 
         Raises QuestionError for what cannot be asked; see `mellow.text.question`.
         """
-        options = as_options(choices)
-        check_question(question, options, clips=clips)
-        return self.prompt.write(question, options)
+        return self.prompt.write(question, check_question(question, choices, clips=clips))
 
     @property
     def _window_S(self) -> int:

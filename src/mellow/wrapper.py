@@ -9,6 +9,8 @@ from typing import Any
 
 from mellow.answer.decode import Sampling
 from mellow.answer.load import load, with_torch
+from mellow.answer.many import as_list
+from mellow.checks import check_kind, shown
 from mellow.errors import ModelError, QuestionError
 from mellow.processor import ClipPolicy
 from mellow.stored.names import HUB
@@ -29,9 +31,11 @@ class MellowWrapper:
     """
 
     def __init__(self, config: str, model: str | os.PathLike[str], device: Any = "cpu", use_cuda: bool = True) -> None:
-        if config != CONFIG:
-            raise ModelError(f"There is no config {config!r}; the published one is {CONFIG!r}.")
-        name = model if isinstance(model, str) else Path(model)  # a path is never a name
+        if not isinstance(config, str) or config != CONFIG:
+            raise ModelError(f"There is no config {shown(config)}; the published one is {CONFIG!r}.")
+        check_kind(model, (str, os.PathLike), what="The model", wanted="a name or a path", error=ModelError)
+        check_kind(use_cuda, bool, what="The argument use_cuda", wanted="True or False", error=ModelError)
+        name = model if isinstance(model, str) else Path(os.fsdecode(model))  # a path is never a name
         if name not in HUB and not os.path.exists(name):
             raise ModelError(f"There is no model {str(name)!r}; use {', '.join(HUB)}, or the path of a checkpoint.")
         self.model = load(name, device=_device(device, use_cuda), policy=POLICY)
@@ -54,11 +58,19 @@ class MellowWrapper:
         """
         sampling = Sampling(max_new_tokens=max_len)
         questions = []
-        for number, example in enumerate(examples, 1):
-            if isinstance(example, str) or len(example) != 3:
+        for number, example in enumerate(as_list(examples), 1):
+            if not isinstance(example, list | tuple) or len(example) != 3:
                 raise QuestionError(f"Example {number} must be a list of audio path 1, audio path 2 and prompt.")
             audio, audio2, prompt = example
-            questions.append({"audio": audio, "audio2": audio2 or None, "question": prompt})
+            if isinstance(audio2, str) and not audio2:
+                audio2 = None
+            questions.append(
+                {
+                    "audio": audio,
+                    "audio2": audio2,
+                    "question": prompt,
+                }
+            )
         answers = self.model.ask_many(questions, sampling=sampling, find_choices=False)
         return [answer.text for answer in answers]
 

@@ -291,7 +291,7 @@ def test_what_cannot_be_asked(
         (["a.wav", "What?"], "It must be a mapping .* not a list"),
         ({"audio": "a.wav", "question": 5}, "The question must be a string, not an int"),
         ({"audio": None, "question": "What?"}, "at least one clip"),
-        ({"audio": "/no/such.wav", "question": "What?"}, "there is no file"),
+        ({"audio": "/no/such.wav", "question": "What?"}, "(?:t|T)here is no file"),
     ],
 )
 def test_one_bad_question_is_named_and_harms_no_other(tiny: Mellow, tone: Any, item: Any, message: str) -> None:

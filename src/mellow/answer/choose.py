@@ -37,9 +37,9 @@ class ChoiceRule:
     def __post_init__(self) -> None:
         if not isinstance(self.by, str) or self.by not in ("likelihood", "decoding"):
             raise QuestionError(f"Options are scored by 'likelihood' or by 'decoding', not by {shown(self.by)}.")
-        within(self.prior_weight, what="prior_weight", low=0, high=10, error=QuestionError)
-        within(self.temperature, what="temperature", low=COLDEST, high=HOTTEST, error=QuestionError)
-        within(self.abstain_below, what="abstain_below", low=0, high=1, error=QuestionError)
+        within(self.prior_weight, what="The argument prior_weight", low=0, high=10, error=QuestionError)
+        within(self.temperature, what="The argument temperature", low=COLDEST, high=HOTTEST, error=QuestionError)
+        within(self.abstain_below, what="The argument abstain_below", low=0, high=1, error=QuestionError)
 
 
 def score_options(
@@ -72,5 +72,5 @@ def decide(options: Sequence[str], scores: np.ndarray, rule: ChoiceRule) -> Answ
     shares = tuple(float(p) for p in np.exp(logs)[np.searchsorted(first, places)])
     best = int(scores.argmax())
     if shares[best] < rule.abstain_below:
-        return Answer("I cannot tell.", None, shares, "abstained")
-    return Answer(options[best], options[best], shares, "choice")
+        return Answer("I cannot tell.", probabilities=shares, stop_reason="abstained")
+    return Answer(options[best], options[best], probabilities=shares, stop_reason="choice")

@@ -53,13 +53,13 @@ class Sampling:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        whole_number(self.max_new_tokens, what="max_new_tokens", low=1, error=QuestionError)
-        check_kind(self.sample, bool, what="sample", wanted="True or False", error=QuestionError)
-        if within(self.top_p, what="top_p", low=0, high=1, error=QuestionError) == 0:
-            raise QuestionError("top_p is 0.0, but it is a probability above 0 and at most 1.")
-        within(self.temperature, what="temperature", low=COLDEST, high=HOTTEST, error=QuestionError)
+        whole_number(self.max_new_tokens, what="The argument max_new_tokens", low=1, error=QuestionError)
+        check_kind(self.sample, bool, what="The argument sample", wanted="True or False", error=QuestionError)
+        if within(self.top_p, what="The argument top_p", low=0, high=1, error=QuestionError) == 0:
+            raise QuestionError("The argument top_p is 0.0, but it is a probability above 0 and at most 1.")
+        within(self.temperature, what="The argument temperature", low=COLDEST, high=HOTTEST, error=QuestionError)
         if self.seed is not None:
-            whole_number(self.seed, what="seed", low=0, error=QuestionError)
+            whole_number(self.seed, what="The argument seed", low=0, error=QuestionError)
 
 
 @dataclass(frozen=True)

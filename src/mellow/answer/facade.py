@@ -15,7 +15,7 @@ from mellow.answer.pipeline import Pipeline, as_rule, as_sampling
 from mellow.checks import check_kind, kind_of, shown
 from mellow.errors import MellowError, QuestionError
 from mellow.processor import Source
-from mellow.text.question import as_options
+from mellow.text.question import check_question
 from mellow.types import Answer
 
 __all__ = ["Ear", "Mellow", "Stream"]
@@ -48,9 +48,8 @@ class Mellow(Pipeline):
         Clips longer than the model hears at once are asked about stretch by stretch (`mellow.answer.views`).
         Raises AudioError, QuestionError.
         """
-        choices = as_options(choices)
+        choices = check_question(question, choices)  # before anything is heard
         as_sampling(sampling), as_rule(rule, self.rule)
-        self.processor.question(question, choices)  # before anything is heard
         return self.listen(audio, audio2).ask(question, choices=choices, sampling=sampling, rule=rule)
 
     def listen(self, audio: Source, audio2: Source | None = None) -> Ear:
@@ -103,10 +102,10 @@ class Mellow(Pipeline):
         Raises AudioError, QuestionError.
         """
         if not isinstance(on_error, str) or on_error not in ("raise", "return"):
-            raise QuestionError(f"on_error must be 'raise' or 'return', not {shown(on_error)}.")
+            raise QuestionError(f"The argument on_error must be 'raise' or 'return', not {shown(on_error)}.")
         if progress is not None and not callable(progress):
-            raise QuestionError(f"progress must be a function of two numbers or None, not {kind_of(progress)}.")
-        check_kind(find_choices, bool, what="find_choices", wanted="True or False", error=QuestionError)
+            raise QuestionError(f"The argument progress must be a function or None, not {kind_of(progress)}.")
+        check_kind(find_choices, bool, what="The argument find_choices", wanted="True or False", error=QuestionError)
         return answer_many(
             self,
             as_list(questions),

@@ -9,6 +9,7 @@ from typing import Any
 from mellow.answer.choose import ChoiceRule
 from mellow.answer.facade import Mellow
 from mellow.answer.graphs import default_precision, entry_name, open_exported, open_prepared
+from mellow.checks import check_kind, shown, whole_number
 from mellow.config import ModelConfig
 from mellow.engine import Engine
 from mellow.errors import ModelError, QuestionError
@@ -54,14 +55,13 @@ def load(
     Raises ModelError for an unknown name, a directory with a missing or damaged part, an impossible device or
     precision, or where torch is needed and not installed.
     """
+    check_kinds(name, engine=engine, device=device, dtype=dtype, threads=threads, policy=policy)
     for what, asked, known in (
         ("engine", engine, ENGINES),
         ("precision", dtype, ("auto", *PRECISIONS, *TORCH_ONLY)),
     ):
         if asked not in known:
-            raise ModelError(f"There is no {what} {asked!r}; use {', '.join(known)}.")
-    if threads is not None and threads < 1:
-        raise ModelError(f"There cannot be {threads} threads; give at least 1, or none to use all cores.")
+            raise ModelError(f"There is no {what} {shown(asked)}; use {', '.join(known)}.")
     directory = model_directory(name)
     config = ModelConfig.read(directory)
     reason = "the engine torch" if engine == "torch" else needs_torch(config, directory, device=device, dtype=dtype)
@@ -78,6 +78,18 @@ def load(
     return Mellow(loaded, Processor.of(config, tokenizer, policy=policy), tags, rule, str(name))
 
 
+def check_kinds(name: object, *, threads: object, policy: object, **names: object) -> None:
+    """Raise ModelError for arguments of `load` that are of the wrong type."""
+    check_kind(name, (str, Path), what="The model", wanted="a name or a Path", error=ModelError)
+    for what, given in names.items():
+        check_kind(given, str, what=f"The argument {what}", wanted="a string", error=ModelError)
+    if threads is not None:
+        whole_number(threads, what="The argument threads", low=1, error=ModelError)
+    check_kind(
+        policy, (ClipPolicy, type(None)), what="The argument policy", wanted="a ClipPolicy or None", error=ModelError
+    )
+
+
 def model_directory(name: str | Path) -> Path:
     """The directory behind a model's name; hub models and checkpoints are converted into the cache first.
 
@@ -88,9 +100,9 @@ def model_directory(name: str | Path) -> Path:
         directory: Path = with_torch(f"the published model {text!r}").convert_once(text)
         return directory
     directory = NAMED.get(text, Path(text)) if isinstance(name, str) else Path(name)
-    if not directory.is_dir():
+    if not os.path.isdir(directory):  # where Path.is_dir raises: for names that are too long
         known = ", ".join([*NAMED, *HUB])
-        raise ModelError(f"There is no model {text!r}; use {known}, a v0.ckpt, or the directory of a model.")
+        raise ModelError(f"There is no model {shown(text)}; use {known}, a v0.ckpt, or the directory of a model.")
     return directory
 
 

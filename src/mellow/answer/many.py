@@ -16,7 +16,7 @@ from mellow.answer.views import EncodedView, merge_choices, merge_texts
 from mellow.checks import kind_of, shown
 from mellow.errors import MellowError, QuestionError
 from mellow.text.options import find_options
-from mellow.text.question import as_options
+from mellow.text.question import check_question
 from mellow.types import Answer
 
 __all__ = ["OnError", "Progress", "answer_many", "as_list"]
@@ -104,8 +104,8 @@ def _row(model: Pipeline, number: int, item: Any, *, find_choices: bool) -> Row:
         if key not in (*REQUIRED, *OPTIONAL):
             raise QuestionError(f"It holds {shown(key)}; give only 'audio', 'question', 'audio2' and 'choices'.")
     sources = tuple(source for source in (item["audio"], item.get("audio2")) if source is not None)
-    choices = as_options(item.get("choices"))
-    model.processor.question(item["question"], choices, clips=len(sources))
+    choices = check_question(item["question"], item.get("choices"), clips=len(sources))
+    model.processor.question(item["question"], choices)  # what the layout cannot ask, too
     options = choices or (find_options(item["question"]) if find_choices else ())
     return Row(number, sources, item["question"], choices, options)
 

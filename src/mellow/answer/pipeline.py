@@ -29,13 +29,17 @@ Key = str | bytes | int  # what a clip is known by: its path, or which object it
 
 def as_sampling(sampling: Sampling | None) -> Sampling:
     """What was given, or the default; QuestionError for anything else."""
-    check_kind(sampling, (Sampling, type(None)), what="sampling", wanted="a Sampling or None", error=QuestionError)
+    check_kind(
+        sampling, (Sampling, type(None)), what="The argument sampling", wanted="a Sampling or None", error=QuestionError
+    )
     return sampling or Sampling()
 
 
 def as_rule(rule: ChoiceRule | None, own: ChoiceRule) -> ChoiceRule:
     """What was given, or the model's own; QuestionError for anything else."""
-    check_kind(rule, (ChoiceRule, type(None)), what="rule", wanted="a ChoiceRule or None", error=QuestionError)
+    check_kind(
+        rule, (ChoiceRule, type(None)), what="The argument rule", wanted="a ChoiceRule or None", error=QuestionError
+    )
     return rule or own
 
 

@@ -35,12 +35,13 @@ def as_options(choices: object) -> tuple[str, ...]:
     return tuple(str(option).strip() for option in found)
 
 
-def check_question(question: object, options: Sequence[str], *, clips: int) -> None:
-    """Raise QuestionError for what cannot be asked.
+def check_question(question: object, choices: object = (), *, clips: int = 1) -> tuple[str, ...]:
+    """Check a question and its options before anything is loaded or encoded; returns `as_options(choices)`.
 
-    That is a question that is no text, empty or endless, half a character in it, a single option or only equal ones,
-    an empty option, or too many clips.
+    Raises QuestionError for a question that is no text, empty, endless or not valid Unicode, a single option or only
+    equal ones, an empty option, or too many clips.
     """
+    options = as_options(choices)
     check_kind(question, str, what="The question", wanted="a string", error=QuestionError)
     if clips > MAX_CLIPS:
         raise QuestionError(f"A question is about one or two clips, but {clips} were given.")
@@ -52,14 +53,15 @@ def check_question(question: object, options: Sequence[str], *, clips: int) -> N
         raise QuestionError(
             f"The question has {characters:,} characters; at most {MAX_QUESTION_CHARACTERS:,} can be asked."
         )
-    if any("\ud800" <= character <= "\udfff" for character in "".join([text, *options])):
-        raise QuestionError("The question is no whole text: it holds half a character; read it as UTF-8 again.")
+    if unsound := next((part for part in (text, *options) if any("\ud800" <= c <= "\udfff" for c in part)), None):
+        raise QuestionError(f"{unsound[:100]!r} is not valid Unicode text; give the question and its options as UTF-8.")
     if len(options) == 1:
-        raise QuestionError("A choice needs at least two options; give --choice once for each.")
+        raise QuestionError(f"A choice needs at least two options, but only {options[0][:100]!r} was given.")
     if "" in options:
         raise QuestionError("One of the options is empty; give every option a text.")
     if options and not any(first_equals(options)):
         raise QuestionError(f"All options are {options[0]!r}; give at least two different ones.")
+    return options
 
 
 def first_equals(options: Sequence[str]) -> list[int]:
