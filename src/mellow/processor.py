@@ -5,14 +5,13 @@ Training, evaluation, the command line and exports all come through here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
-from mellow.audio import FrontEnd, fit, from_array, front_end_of, load, log_mel, window_starts, windows
+from mellow.audio import FrontEnd, Source, clip_of, fit, front_end_of, log_mel, window_starts, windows
 from mellow.errors import AudioError, QuestionError
 from mellow.text.prompt import CompactPrompt, Prompt
 from mellow.text.published_prompt import PublishedPrompt
@@ -20,8 +19,6 @@ from mellow.text.tokenizer import Tokenizer
 from mellow.types import Clip
 
 __all__ = ["MAX_QUESTION_CHARACTERS", "ClipPolicy", "Processor", "Source", "View"]
-
-Source = str | os.PathLike[str] | bytes | BinaryIO | Clip
 
 WINDOW_SECONDS = 10.0  # the longest stretch an encoder hears at once
 HOP_SECONDS = 8.0  # from one separately answered window to the next: they overlap by 2 s, the last one by up to 9.5 s
@@ -51,9 +48,11 @@ class ClipPolicy:
     def __post_init__(self) -> None:
         for what, given, known in (("short", self.short, Short), ("long", self.long, Long)):
             if given not in get_args(known):
-                raise AudioError(f"there is no policy {given!r} for {what} clips; use {', '.join(get_args(known))}")
+                raise AudioError(f"There is no policy {given!r} for {what} clips; use {', '.join(get_args(known))}.")
         if self.long == "random" and self.seed is None:
-            raise AudioError("the policy 'random' needs a seed, so that an answer can be had again")
+            raise AudioError(
+                "The policy 'random' needs a seed, so that its crop can be drawn again; give seed=0, for example."
+            )
 
 
 PUBLISHED = ClipPolicy("repeat", "windows")  # v0 repeats short clips; it cropped long ones at random, here all is heard
@@ -97,11 +96,8 @@ class Processor:
         return cls(front_end, CompactPrompt(tokenizer), policy or keep)
 
     def clip(self, source: Source) -> Clip:
-        """Decode a path, bytes or a file object to mono at the encoder's rate; a Clip is checked and brought to it."""
-        rate = self.front_end.sample_rate
-        if not isinstance(source, Clip):
-            return load(source, rate)
-        return from_array(source.waveform_S, source.sample_rate, rate, name=source.name)
+        """A clip at the encoder's rate, of any source whose rate is known: see `mellow.audio.clip_of`."""
+        return clip_of(source, self.front_end.sample_rate)
 
     def features(self, clip: Clip) -> list[np.ndarray]:
         """Log-mels of a whole clip: one (F, M) float32 array per consecutive window of 10 s, in order."""
