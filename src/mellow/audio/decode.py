@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 READABLE = "a wav, flac, ogg, opus, mp3 or aiff file"
 GAPLESS_SECONDS = 0.3  # what decoders of lossy formats leave out at both ends, at low rates
 READ_AHEAD = 1 << 16  # bytes
+BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # of a sample
+MOST_UNHEARD = 0.25  # headers and pictures may be as long as this part of the samples
 FIRST_BYTES = 16  # of an unknown file, to be shown
 
 
@@ -77,7 +79,8 @@ def _decode_parts(file: BinaryIO, size: int, kind: Kind | None, collector: Colle
     parts = parts_of(file, size, kind, collector.name)
     for part in parts.parts:
         before = collector.seconds
-        _decode_part(file, part, kind, collector)
+        warning = _decode_part(file, part, kind, collector, is_only=len(parts.parts) == 1)
+        parts.warnings += [warning] if warning else []
         heard = collector.seconds - before
         if part.claimed is None:
             continue
@@ -98,14 +101,17 @@ def _decode_parts(file: BinaryIO, size: int, kind: Kind | None, collector: Colle
         log.warning("%r %s.", collector.name, warning)
 
 
-def _decode_part(file: BinaryIO, part: Part, kind: Kind | None, collector: Collector) -> None:
+def _decode_part(file: BinaryIO, part: Part, kind: Kind | None, collector: Collector, *, is_only: bool) -> str:
+    """Feed the collector with one part; returns what is to be warned of, or an empty text."""
     before = collector.seconds
     window = Window(file, part)
     with c_libraries_silenced():
         try:
             recording = _Forward(window)
         except soundfile.LibsndfileError as error:
-            raise AudioError(_unreadable(file, kind, collector.name, window.error or error)) from error
+            if not is_only and window.error is None:
+                return "is damaged: some of its parts cannot be decoded and are not heard"
+            raise window.error or AudioError(_unreadable(file, kind, collector.name, error)) from error
         with recording:
             collector.begin(recording.samplerate, recording.channels)
             buffer_SC = np.empty((collector.block, recording.channels), dtype=np.float32)
@@ -114,13 +120,19 @@ def _decode_part(file: BinaryIO, part: Part, kind: Kind | None, collector: Colle
                     collector.add(block_SC)
             except soundfile.LibsndfileError as error:
                 heard = collector.seconds - before
-                if part.claimed is None or heard + SLACK_SECONDS < part.claimed:
+                if window.error is None and (part.claimed is None or heard + SLACK_SECONDS < part.claimed):
+                    where = f"behind {collector.seconds:.1f} s{_because(error)}"
                     raise AudioError(
-                        f"{collector.name!r} is damaged or cut short after about {collector.seconds:.1f} s "
-                        f"({_reason(window.error or error)}); make or fetch the file again."
+                        f"{collector.name!r} is damaged or cut short {where}; make or fetch the file again."
                     ) from error
+            heard_bytes = (collector.seconds - before) * recording.samplerate * recording.channels
+            heard_bytes *= BYTES.get(recording.subtype, 0)
     if window.error is not None:
         raise window.error
+    unheard = part.end - part.start - round(heard_bytes)
+    if (kind is None or not kind.parts) and heard_bytes and unheard > MOST_UNHEARD * heard_bytes:
+        return f"holds {unheard:,} bytes outside of the samples that its header tells of; they are not heard"
+    return ""
 
 
 def _decode_track(file: BinaryIO, size: int, kind: Kind, collector: Collector) -> None:
@@ -147,8 +159,8 @@ def _decode_track(file: BinaryIO, size: int, kind: Kind, collector: Collector) -
         raise
     except Exception as error:  # FFmpeg's own, and what Python makes of damaged counts and texts
         raise AudioError(
-            f"{name!r} is {kind.what} that cannot be decoded behind {collector.seconds:.1f} s "
-            f"({_reason(window.error or error)}); convert it to wav or flac, or fetch it again."
+            f"{name!r} is {kind.what} that cannot be decoded behind {collector.seconds:.1f} s"
+            f"{_because(error)}; convert it to wav or flac, or fetch it again."
         ) from error
     if claimed is not None and collector.seconds + GAPLESS_SECONDS < claimed:
         raise AudioError(
@@ -167,7 +179,7 @@ def _unreadable(file: BinaryIO, kind: Kind | None, name: str, error: Exception) 
     if not kind.audio:
         return f"{name!r} is {kind.what}; give {READABLE}."
     if kind.parts:
-        return f"{name!r} is {kind.what} that cannot be decoded ({_reason(error)}); convert it, or make it again."
+        return f"{name!r} is {kind.what} that cannot be decoded{_because(error)}; make or fetch it again."
     return f"{name!r} is {kind.what}, which Mellow cannot read; convert it to wav or flac."
 
 
@@ -281,7 +293,15 @@ def _not_empty(size: int, name: str) -> int:
     return size
 
 
+def _because(error: Exception) -> str:
+    """The cause in brackets, if it is one: libsndfile's "not recognised" and "does not exist" tell nothing here."""
+    reason = "" if getattr(error, "code", None) in (1, 7) else _reason(error)
+    return f" ({reason})" if reason else ""
+
+
 def _reason(error: Exception) -> str:
     """The cause in an exception's own words, fit for the middle of a sentence."""
     text = error.error_string if isinstance(error, soundfile.LibsndfileError) else getattr(error, "strerror", None)
-    return " ".join(str(text or error or type(error).__name__).removeprefix("Error : ").split()).rstrip(". ")
+    if text is None:
+        text = str(error) or type(error).__name__
+    return " ".join(text.removeprefix("Error : ").split()).rstrip(". ")

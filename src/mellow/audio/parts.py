@@ -282,29 +282,33 @@ def _next_page(file: BinaryIO, at: int, size: int) -> int:
 
 def _mp3(file: BinaryIO, size: int, name: str) -> Parts:
     """One part per run of frames; a Xing frame that counts them wrongly is corrected."""
-    found = Parts()
     runs = mpeg.runs(file, size)
-    gaps = zip([0, *(run.end for run in runs)], [*(run.start for run in runs), size], strict=True)
-    lost = sum(max(0, end - mpeg.behind_tags(file, start, size)) for start, end in gaps)
-    heard = 0
+    if not runs:
+        return Parts([Part(0, size)])
+    found = Parts()
+    counts: list[tuple[int, int]] = []  # per Xing frame: how many frames it tells of, and how many there are
     for run in runs:
         info = mpeg.info_of(file, run.start, run.first)
         sounding = run.frames - bool(info)
-        heard += run.end - run.start
         patches: tuple[tuple[int, bytes], ...] = ()
-        if info and info.frames_at and info.frames != sounding:
-            patches = ((info.frames_at, sounding.to_bytes(4, "big")),)
-            if info.bytes_at:
-                patches += ((info.bytes_at, (run.end - run.start).to_bytes(4, "big")),)
-            found.warnings.append(
-                f"has a header that tells of {info.frames:,} mp3 frames; it holds {sounding:,}, which are heard"
-            )
+        if info and info.frames_at:
+            counts.append((info.frames, 0))
+            if info.frames != sounding:
+                patches = ((info.frames_at, sounding.to_bytes(4, "big")),)
+                patches += ((info.bytes_at, (run.end - run.start).to_bytes(4, "big")),) if info.bytes_at else ()
+        if counts:
+            counts[-1] = (counts[-1][0], counts[-1][1] + sounding)
         if sounding:
             found.parts.append(Part(run.start, run.end, patches, run.seconds))
-    if not found.parts:
-        return Parts([Part(0, size)])
-    seconds = sum(part.claimed or 0 for part in found.parts)
-    if lost * seconds > heard * SLACK_SECONDS:
+    found.warnings += [
+        f"has a header that tells of {told:,} mp3 frames; it holds {held:,}, which are heard"
+        for told, held in counts
+        if told != held
+    ]
+    gaps = zip([0, *(run.end for run in runs)], [*(run.start for run in runs), size], strict=True)
+    lost = sum(max(0, end - mpeg.behind_tags(file, start, size)) for start, end in gaps)
+    heard = sum(run.end - run.start for run in runs)
+    if lost * sum(run.seconds for run in runs) > heard * SLACK_SECONDS:
         found.warnings.append(f"is damaged: {lost:,} of its {size:,} bytes are not in mp3 frames and are not heard")
     return found
 

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 WITH_A_RATE = "give mellow.Clip(samples, rate)"
 SAMPLES_KEYS = ("array", "raw", "waveform", "audio", "samples")
 RATE_KEYS = ("sampling_rate", "sample_rate", "rate", "sr")
-WIDTHS = (16, 24, 32)  # bits of integers that are stored in wider ones
+WIDTHS = (8, 16, 24, 32)  # bits of samples that are stored in wider integers
 
 
 def clip_of(source: object, sample_rate: int) -> Clip:
@@ -67,8 +67,9 @@ def from_array(
 
     waveform: an array, a tensor or a list, (S,), (S, C) or (C, S). Of two axes the one with at most 32 entries is the
         channels; where both are that short, neither can be told for samples.
-        Floats are nominally in [-1, 1]. Integers are read over the full range of their type, unless it is 32 or 64 bits
-        wide and holds no more than 16 or 24 bits.
+        Floats are nominally in [-1, 1]; where most are beyond 1, and some beyond 32, they are read as 16- or 32-bit
+        integers. Integers cover the full range of their type, unless all fit into a narrower one (16 or 24 bits of 32
+        or 64; unsigned ones of any width). Both are logged as warnings.
     sample_rate_in, sample_rate: the array's rate and the wanted one, in Hz.
     Raises AudioError for another shape or dtype, no samples, too many or not finite ones, or impossible rates.
     """
@@ -114,7 +115,8 @@ def _from_sequence(source: tuple[Any, ...] | list[Any], sample_rate: int) -> Cli
                 return from_array(samples, rate, sample_rate)
     if source and all(isinstance(one, (str, os.PathLike, bytes, Clip, Mapping)) for one in source):
         raise AudioError(f"A list of {len(source)} clips is not one clip; give them one by one.")
-    raise AudioError(f"A {type(source).__name__} of {len(source)} items does not tell its sample rate; {WITH_A_RATE}.")
+    what = f"A {type(source).__name__} of {len(source)} items"
+    raise AudioError(f"{what} is not a clip whose sample rate is known; {WITH_A_RATE}.")
 
 
 def _from_decoder(source: Any, sample_rate: int) -> Clip:
@@ -136,7 +138,7 @@ def _array(waveform: Any, name: str) -> np.ndarray:
         array = np.asarray(waveform)
     except Exception as error:  # __array__ may raise anything; lists may be ragged
         raise AudioError(
-            f"{name!r} of type {type(waveform).__name__} cannot be read as an array ({' '.join(str(error).split())}); "
+            f"{name!r} of type {type(waveform).__name__} cannot be read as an array ({_first_sentence(error)}); "
             "give floats or integers."
         ) from error
     if array.dtype.kind not in "fiu":
@@ -161,35 +163,37 @@ def _channels_last(waveform: np.ndarray, name: str) -> np.ndarray:
 
 
 def _scale(waveform_SC: np.ndarray, name: str) -> tuple[float, float]:
-    """What is to be subtracted from an array's values and what they are then to be divided by."""
+    """What is to be subtracted from an array's values, and what they are then to be divided by."""
     kind, bits = waveform_SC.dtype.kind, 8 * waveform_SC.dtype.itemsize
     if kind == "f":
         return 0.0, 1.0
-    used = bits
-    lowest, highest = (int(waveform_SC.min()), int(waveform_SC.max())) if waveform_SC.size else (0, 0)
-    if kind == "u":
-        used = next((width for width in (8, 16, 24, 32) if width < bits and highest < 1 << width), bits)
+    if waveform_SC.size == 0:
+        return 0.0, 2.0
+    lowest, highest = int(waveform_SC.min()), int(waveform_SC.max())
+    used, is_unsigned = bits, kind == "u"
+    if kind == "i" and lowest >= 0 and bits > 8:  # unsigned samples in a signed type lie around the middle of theirs
+        fit = next((width for width in WIDTHS if highest < 1 << width), bits)
+        is_unsigned = fit < bits and 1 / 4 < waveform_SC.mean(dtype=np.float64) / (1 << fit) < 3 / 4
+    if is_unsigned:
+        used = next((width for width in WIDTHS if highest < 1 << width), bits)
     elif bits > 16:
         peak = max(highest, -lowest)
-        used = next((width for width in WIDTHS if width < bits and peak <= 1 << (width - 1)), bits)
+        used = next((width for width in WIDTHS[1:] if peak <= 1 << (width - 1)), bits)
         if used == 24 and not (waveform_SC & 0xFF).any():  # shifted up, as soundfile gives quiet recordings
             used = bits
+    used = min(used, bits)
     if used < bits and highest > lowest:
         log.warning(
-            "%r holds %d-bit integers with at most %d bits used; they are read as %d-bit samples.",
-            name,
-            bits,
-            used,
-            used,
+            "%r holds %d-bit integers that use %d bits; they are read as %d-bit samples.", name, bits, used, used
         )
     half = 2.0 ** (used - 1)
-    return (half if kind == "u" else 0.0), half
+    return (half if is_unsigned else 0.0), half
 
 
 def _rate(rate: Any, name: str) -> int:
     try:
         whole = int(rate)
-        if whole == rate and not isinstance(rate, bool):
+        if whole == float(rate) and not isinstance(rate, bool):
             return whole
     except Exception:  # of any type
         pass
@@ -197,11 +201,15 @@ def _rate(rate: Any, name: str) -> int:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float, np.number)) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    return isinstance(value, (int, float, np.number)) or (_is_samples(value) and getattr(value, "ndim", 1) == 0)
 
 
 def _is_samples(value: object) -> bool:
     return isinstance(value, (list, tuple)) or hasattr(value, "__array__") or hasattr(value, "__array_interface__")
+
+
+def _first_sentence(error: Exception) -> str:
+    return " ".join(str(error).split()).partition(". ")[0].rstrip(".")
 
 
 def _listed(source: Mapping[Any, Any]) -> str:
