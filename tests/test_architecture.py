@@ -46,6 +46,7 @@ EXCEPTIONS = {("evaluate.predict", "answer")}  # the one module of its room that
 LATE = {  # what is imported when it is needed, since it is not installed, or slow to import and seldom needed
     ("mellow.answer.load", "mellow.answer.torch_model"),
     ("mellow.answer.load", "mellow.answer.merging"),
+    ("mellow.audio.decode", "mellow.audio.formats"),
 }
 
 

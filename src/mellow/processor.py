@@ -5,15 +5,14 @@ Training, evaluation, the command line and exports all come through here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import BinaryIO, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
-from mellow.audio import FrontEnd, fit, from_array, load, log_mel, window_starts, windows
+from mellow.audio import FrontEnd, Source, clip_of, fit, log_mel, window_starts, windows
 from mellow.checks import shown, whole_number
 from mellow.config import ModelConfig
 from mellow.encoders import WINDOW_SECONDS
@@ -25,8 +24,6 @@ from mellow.text.tokenizer import Tokenizer
 from mellow.types import Clip
 
 __all__ = ["MAX_QUESTION_CHARACTERS", "ClipPolicy", "Processor", "Source", "View"]
-
-Source = str | os.PathLike[str] | bytes | BinaryIO | Clip
 
 STRETCH_WINDOWS = 3  # windows in one prompt: 30 s, the longest clips of training (docs/log.md)
 STRETCH_REST_SECONDS = 2.0  # a shorter rest, below the shortest scene of training, is heard with what stands before it
@@ -107,11 +104,8 @@ class Processor:
         return cls(front_end, CompactPrompt(tokenizer), policy or ClipPolicy(config.spec.short))
 
     def clip(self, source: Source) -> Clip:
-        """Decode a path, bytes or a file object to mono at the encoder's rate; a Clip is checked and brought to it."""
-        rate = self.front_end.sample_rate
-        if not isinstance(source, Clip):
-            return load(source, rate)
-        return from_array(source.waveform_S, source.sample_rate, rate, name=source.name)
+        """A clip at the encoder's rate, of any source whose rate is known: see `mellow.audio.clip_of`."""
+        return clip_of(source, self.front_end.sample_rate)
 
     def features(self, clip: Clip) -> list[np.ndarray]:
         """Log-mels of a whole clip: one (F, M) float32 array per consecutive window of 10 s, in order."""

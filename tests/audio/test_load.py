@@ -145,8 +145,9 @@ def test_the_clip_is_a_copy_of_the_array(noise: np.ndarray) -> None:
 @pytest.mark.parametrize(
     "wave",
     [
-        np.zeros((2, 16_000)),  # channels first
         np.zeros((10, 2, 2)),
+        np.zeros((3, 5)),  # too short for telling channels from samples
+        np.zeros((16_000, 33)),
         np.float32(1.0),
         np.zeros(0),
         np.zeros((10, 0)),

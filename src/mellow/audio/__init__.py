@@ -1,8 +1,10 @@
 """Bytes to bounded, finite, mono float32 at an encoder's rate; clip policies; log-mel features. Numpy only."""
 
-from mellow.audio.decode import MAX_SECONDS, Source, from_array, load
+from mellow.audio.collect import MAX_SECONDS
+from mellow.audio.decode import load
 from mellow.audio.front_end import CED, HTSAT, FrontEnd, log_mel, mel_filters
 from mellow.audio.policy import POLICIES, Policy, fit, window_starts, windows
+from mellow.audio.samples import Source, clip_of, from_array
 
 __all__ = [
     "CED",
@@ -12,6 +14,7 @@ __all__ = [
     "FrontEnd",
     "Policy",
     "Source",
+    "clip_of",
     "fit",
     "from_array",
     "load",

@@ -1,88 +1,66 @@
-"""From files, bytes and arrays to bounded, finite, mono float32 at the rate an encoder wants.
+"""From files and bytes to bounded, finite, mono float32 at the rate an encoder wants.
 
 Decoding goes block by block: the header's length is never believed, memory grows with what was really decoded (at most
-`max_seconds` of mono at the target rate), and the resampler streams.
+`max_seconds` of mono at the target rate), and the resampler streams. What a file is, its content says (`recognise`);
+that nothing of it is left out is seen to in `parts`, that nothing gets lost in mixing in `collect`.
 """
 
 from __future__ import annotations
 
 import io
+import logging
+import operator
 import os
-import re
 import stat
-from typing import BinaryIO
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
-import soxr
 
+from mellow.audio.collect import MAX_SECONDS, Collector
+from mellow.audio.parts import SLACK_SECONDS, Part, Window, parts_of
+from mellow.audio.quiet import c_libraries_silenced
+from mellow.audio.recognise import Kind, read_at, recognise
 from mellow.errors import AudioError
 from mellow.types import Clip
 
-__all__ = ["MAX_SECONDS", "Source", "from_array", "load"]
+__all__ = ["load"]
 
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+log = logging.getLogger(__name__)
 
-MAX_SECONDS = 3600.0
-MIN_RATE, MAX_RATE = 4_000, 384_000  # Hz
-MAX_CHANNELS = 32
-BLOCK_SECONDS = 1.0
-BLOCK_VALUES = 1 << 20  # samples times channels of a block: 4 MB of float32, whatever rate and channels a header claims
-LOUDEST = 2.0**31  # floats on an int32 scale still pass; the mel power of anything louder nears the end of float32
-SLACK_SECONDS = 0.1  # headers that are off by a few bytes are common; a cut file misses more
-STREAMED_BYTES = 0x7FFF_0000  # writers that cannot seek back claim a size from here up to 2^32 - 1
 READABLE = "a wav, flac, ogg, opus, mp3 or aiff file"
+GAPLESS_SECONDS = 0.3  # what decoders of lossy formats leave out at both ends, at low rates
+READ_AHEAD = 1 << 16  # bytes
+BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # of a sample
+MOST_UNHEARD = 0.25  # headers and pictures may be as long as this part of the samples
+FIRST_BYTES = 16  # of an unknown file, to be shown
 
 
-def load(source: Source, sample_rate: int, *, max_seconds: float = MAX_SECONDS, name: str | None = None) -> Clip:
-    """Decode a recording in any format that libsndfile reads.
+def load(source: object, sample_rate: int, *, max_seconds: float = MAX_SECONDS, name: str | None = None) -> Clip:
+    """Decode a recording in any format that libsndfile reads; with the extra `formats` also m4a, mp4, webm, aac, wma.
 
     source: a path, the bytes of a file, or a seekable binary file object (read from its beginning).
-    sample_rate: wanted rate in Hz; channels are averaged, then resampled.
+    sample_rate: wanted rate in Hz; channels are averaged (where they cancel each other out, one is taken), then
+        resampled.
     max_seconds: longest recording accepted, in seconds.
     name: what errors call the clip; by default its path, "<bytes>" or the file object's name.
+    Joined files are heard as one. What was mended or is missing on the way is logged as a warning.
     Raises AudioError, one sentence that names the clip, when it is missing, empty, not audio, cut short (where its
     format tells: wav and flac), not finite, too long, or has an impossible rate or number of channels. An mp3 or ogg
     file that ends early is as long as what is there.
     """
-    opened, name = _open(source, name)
-    with opened as recording:
-        collector = _Collector(name, recording.samplerate, recording.channels, sample_rate)
+    with _opened(source, name) as (file, size, name):
+        collector = Collector(name, sample_rate, max_seconds)
         try:
-            _decode(recording, collector, max_seconds)
-        except soundfile.LibsndfileError as error:
-            raise AudioError(
-                f"{name!r} is damaged or cut short after about {collector.seconds:.0f} s ({_reason(error)}); "
-                "make or fetch the file again"
-            ) from error
-        claimed = _claimed_seconds(recording, collector.seconds)
-    if claimed > collector.seconds + SLACK_SECONDS:
-        raise AudioError(
-            f"{name!r} is cut short: it holds {collector.seconds:.1f} s of the {claimed:.1f} s its header tells of; "
-            "make or fetch the file again"
-        )
-    return collector.clip()
-
-
-def from_array(waveform: np.ndarray, sample_rate_in: int, sample_rate: int, *, name: str = "<array>") -> Clip:
-    """Take samples that are already decoded.
-
-    waveform: (S,) or (S, C) with at most 32 channels; floats nominally in [-1, 1], or integers over their full range.
-    sample_rate_in, sample_rate: the array's rate and the wanted one, in Hz.
-    Raises AudioError for another shape or dtype, no samples, samples that are not finite, or impossible rates.
-    """
-    waveform = np.asarray(waveform)
-    if waveform.dtype.kind not in "fiu":
-        raise AudioError(f"{name!r} has dtype {waveform.dtype}, which is not sound; give floats or integers")
-    if waveform.ndim not in (1, 2) or (waveform.ndim == 2 and waveform.shape[1] > MAX_CHANNELS):
-        raise AudioError(
-            f"{name!r} has shape {waveform.shape}; give (samples,) or (samples, channels) "
-            f"with at most {MAX_CHANNELS} channels"
-        )
-    waveform_SC = waveform[:, None] if waveform.ndim == 1 else waveform
-    collector = _Collector(name, sample_rate_in, waveform_SC.shape[1], sample_rate)
-    for start in range(0, len(waveform_SC), collector.block):
-        collector.add(_scaled(waveform_SC[start : start + collector.block]))
+            kind = recognise(file, size)
+            if kind is not None and kind.demuxer:
+                _decode_track(file, size, kind, collector)
+            else:
+                _decode_parts(file, size, kind, collector)
+        except OSError as error:
+            raise AudioError(f"{name!r} cannot be read ({_reason(error)}); check the disk that it is on.") from error
     return collector.clip()
 
 
@@ -96,152 +74,234 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no t
         return False
 
 
-class _Collector:
-    """Turns blocks of samples into one mono waveform at the wanted rate, checking each sample on the way."""
-
-    def __init__(self, name: str, rate_in: int, channels: int, rate_out: int) -> None:
-        for verb, rate in (("has", rate_in), ("is wanted at", rate_out)):
-            if not MIN_RATE <= rate <= MAX_RATE:
-                raise AudioError(f"{name!r} {verb} {rate} Hz; use a sample rate from {MIN_RATE} to {MAX_RATE} Hz")
-        if not 1 <= channels <= MAX_CHANNELS:
-            raise AudioError(f"{name!r} has {channels} channels; mix it down to 1 to {MAX_CHANNELS}")
-        self.name = name
-        self.rate_in = rate_in
-        self.rate_out = rate_out
-        self.samples_in = 0
-        self.block = min(int(BLOCK_SECONDS * rate_in), BLOCK_VALUES // channels)
-        self._resampler = None if rate_in == rate_out else soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32")
-        self._bytes = bytearray()  # grows in place; a list of blocks would be copied once more at the end
-
-    @property
-    def seconds(self) -> float:
-        """Length of what has come in so far."""
-        return self.samples_in / self.rate_in
-
-    def add(self, block_SC: np.ndarray) -> None:
-        """Take the next samples of all channels, (S, C) float32."""
-        with np.errstate(over="ignore", invalid="ignore"):  # the next check finds what these would warn of
-            block_S = block_SC.mean(axis=1) if block_SC.shape[1] > 1 else np.ascontiguousarray(block_SC[:, 0])
-            unsound_S = ~(np.abs(block_S) <= LOUDEST)  # true for NaN too
-        if unsound_S.any():
-            at = int(unsound_S.argmax())
-            second = (self.samples_in + at) / self.rate_in
+def _decode_parts(file: BinaryIO, size: int, kind: Kind | None, collector: Collector) -> None:
+    """Feed the collector with all parts of a file that libsndfile reads."""
+    parts = parts_of(file, size, kind, collector.name)
+    for part in parts.parts:
+        before = collector.seconds
+        warning = _decode_part(file, part, kind, collector, is_only=len(parts.parts) == 1)
+        parts.warnings += [warning] if warning else []
+        heard = collector.seconds - before
+        if part.claimed is None:
+            continue
+        if part.is_exact and heard + SLACK_SECONDS < part.claimed:
             raise AudioError(
-                f"{self.name!r} holds a sample of {block_S[at]:g} at {second:.3f} s; give finite samples around [-1, 1]"
+                f"{collector.name!r} is cut short: it holds {heard:.1f} s of the {part.claimed:.1f} s its header tells "
+                "of; make or fetch the file again."
             )
-        self.samples_in += len(block_S)
-        self._append(block_S, last=False)
-
-    def clip(self) -> Clip:
-        """The whole clip; to be called once, after the last block."""
-        if self.samples_in == 0:
-            raise AudioError(f"{self.name!r} holds no samples; give a recording with sound in it")
-        self._append(np.zeros(0, dtype=np.float32), last=True)
-        if not self._bytes:  # a sample or two at a high rate are less than half a sample at a low one
-            self._bytes += np.zeros(1, dtype=np.float32).tobytes()
-        return Clip(np.frombuffer(self._bytes, dtype=np.float32), self.rate_out, self.name)
-
-    def _append(self, block_S: np.ndarray, *, last: bool) -> None:
-        if self._resampler is not None:
-            block_S = self._resampler.resample_chunk(block_S, last=last)
-        self._bytes += block_S.tobytes()
+        if part.is_exact and heard > part.claimed + SLACK_SECONDS:
+            parts.warnings.append(
+                f"has a header that tells of {part.claimed:.1f} s; it holds {heard:.1f} s, which are heard"
+            )
+        elif heard + GAPLESS_SECONDS < part.claimed:
+            parts.warnings.append(f"is damaged: only {heard:.1f} s of {part.claimed:.1f} s can be decoded")
+    if len(parts.parts) > 1:
+        log.info("%r is made of %d joined recordings, which are heard as one.", collector.name, len(parts.parts))
+    for warning in dict.fromkeys(parts.warnings):
+        log.warning("%r %s.", collector.name, warning)
 
 
-def _open(source: Source, name: str | None) -> tuple[soundfile.SoundFile, str]:
-    """Open a source and settle its name."""
-    target: str | BinaryIO
-    if isinstance(source, (str, os.PathLike)):
-        target = os.fspath(source)
-        name = name or target
-        size = _file_size(target, name)
-    else:
-        target = io.BytesIO(source) if isinstance(source, (bytes, bytearray, memoryview)) else source
-        own_name = "<bytes>" if target is not source else getattr(source, "name", None)
-        name = name or (own_name if isinstance(own_name, str) else "<stream>")
-        size = _stream_size(target, name)
-    if size == 0:
-        raise AudioError(f"{name!r} is empty; give {READABLE}")
+def _decode_part(file: BinaryIO, part: Part, kind: Kind | None, collector: Collector, *, is_only: bool) -> str:
+    """Feed the collector with one part; returns what is to be warned of, or an empty text."""
+    before = collector.seconds
+    window = Window(file, part)
+    with c_libraries_silenced():
+        try:
+            recording = _Forward(window)
+        except soundfile.LibsndfileError as error:
+            if not is_only and window.error is None:
+                return "is damaged: some of its parts cannot be decoded and are not heard"
+            raise window.error or AudioError(_unreadable(file, kind, collector.name, error)) from error
+        with recording:
+            collector.begin(recording.samplerate, recording.channels)
+            buffer_SC = np.empty((collector.block, recording.channels), dtype=np.float32)
+            try:
+                while len(block_SC := recording.read(out=buffer_SC)):
+                    collector.add(block_SC)
+            except soundfile.LibsndfileError as error:
+                heard = collector.seconds - before
+                if window.error is None and (part.claimed is None or heard + SLACK_SECONDS < part.claimed):
+                    where = f"behind {collector.seconds:.1f} s{_because(error)}"
+                    raise AudioError(
+                        f"{collector.name!r} is damaged or cut short {where}; make or fetch the file again."
+                    ) from error
+            heard_bytes = (collector.seconds - before) * recording.samplerate * recording.channels
+            heard_bytes *= BYTES.get(recording.subtype, 0)
+    if window.error is not None:
+        raise window.error
+    unheard = part.end - part.start - round(heard_bytes)
+    if (kind is None or not kind.parts) and heard_bytes and unheard > MOST_UNHEARD * heard_bytes:
+        return f"holds {unheard:,} bytes outside of the samples that its header tells of; they are not heard"
+    return ""
+
+
+def _decode_track(file: BinaryIO, size: int, kind: Kind, collector: Collector) -> None:
+    """Feed the collector with the audio track of a file that FFmpeg reads."""
+    name = collector.name
     try:
-        recording = _Forward(target)
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a file called .raw
-        raise AudioError(f"{name!r} is not audio that can be read; give {READABLE}") from error
-    if recording.format == "RAW":  # guessed from the file's ending only
-        recording.close()
-        raise AudioError(f"{name!r} has no header that tells its rate and format; give {READABLE}")
-    return recording, name
+        from mellow.audio.formats import AudioTrack  # PyAV is an extra
+    except ImportError as error:
+        raise AudioError(
+            f"{name!r} is {kind.what}, which needs PyAV: pip install 'mellow-audio[formats]', "
+            "or convert it to wav or flac."
+        ) from error
+    window = Window(file, Part(0, size))
+    try:
+        with closing(AudioTrack(window, kind.demuxer or "")) as track:
+            if track.tracks == 0:
+                raise AudioError(f"{name!r} is {kind.what} without an audio track; give a file with sound.")
+            for rate, frame_SC in track.blocks():
+                collector.begin(rate, frame_SC.shape[1])
+                for start in range(0, len(frame_SC), collector.block):
+                    collector.add(frame_SC[start : start + collector.block])
+            claimed = track.claimed if kind.demuxer == "mov" else None  # others guess
+    except AudioError:
+        raise
+    except Exception as error:  # FFmpeg's own, and what Python makes of damaged counts and texts
+        raise AudioError(
+            f"{name!r} is {kind.what} that cannot be decoded behind {collector.seconds:.1f} s"
+            f"{_because(error)}; convert it to wav or flac, or fetch it again."
+        ) from error
+    if claimed is not None and collector.seconds + GAPLESS_SECONDS < claimed:
+        raise AudioError(
+            f"{name!r} is cut short: it holds {collector.seconds:.1f} s of the {claimed:.1f} s its header tells of; "
+            "make or fetch the file again."
+        )
+    if track.tracks > 1:
+        log.warning("%r has %d audio tracks; the first of them is heard.", name, track.tracks)
+
+
+def _unreadable(file: BinaryIO, kind: Kind | None, name: str, error: Exception) -> str:
+    """The sentence about a file that libsndfile does not open."""
+    if kind is None:
+        first = read_at(file, 0, FIRST_BYTES)
+        return f"{name!r} is not audio in a known format (its content begins with {first!r}); give {READABLE}."
+    if not kind.audio:
+        return f"{name!r} is {kind.what}; give {READABLE}."
+    if kind.parts:
+        return f"{name!r} is {kind.what} that cannot be decoded{_because(error)}; make or fetch it again."
+    return f"{name!r} is {kind.what}, which Mellow cannot read; convert it to wav or flac."
+
+
+@contextmanager
+def _opened(source: object, name: str | None) -> Iterator[tuple[BinaryIO, int, str]]:
+    """A source as an open binary file, its size in bytes, and its name."""
+    if isinstance(source, (str, os.PathLike)):
+        path = _path(source)
+        name = name or path
+        size = _file_size(path, name)
+        try:
+            file = open(path, "rb")  # noqa: SIM115  # closed below
+        except OSError as error:
+            raise AudioError(f"{name!r} cannot be opened ({_reason(error)}); check its permissions.") from error
+        with file:
+            yield file, size, name
+        return
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data = io.BytesIO(source)
+        name = name or "<bytes>"
+        yield data, _not_empty(data.getbuffer().nbytes, name), name
+        return
+    own_name = getattr(source, "name", None)
+    name = name or (own_name if isinstance(own_name, str) else "<stream>")
+    size = _stream_size(source, name)
+    with io.BufferedReader(_Stream(source, size, name), READ_AHEAD) as stream:
+        yield stream, size, name
+
+
+class _Stream(io.RawIOBase):
+    """A user's file object, which may do anything, as one that reads or raises AudioError. It is not closed."""
+
+    def __init__(self, stream: Any, size: int, name: str) -> None:
+        self._stream, self._size, self._name = stream, size, name
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), self._size - self._at)
+        if wanted <= 0:
+            return 0
+        try:
+            self._stream.seek(self._at)
+            data = memoryview(self._stream.read(wanted))[:wanted]
+            buffer[: len(data)] = data
+        except Exception as error:
+            raise AudioError(f"{self._name!r} cannot be read ({_reason(error)}); give its bytes instead.") from error
+        if len(data) == 0:
+            raise AudioError(f"{self._name!r} ended at byte {self._at:,} of {self._size:,}; give its bytes instead.")
+        self._at += len(data)
+        return len(data)
+
+
+def _path(source: str | os.PathLike[str]) -> str:
+    try:
+        return os.fsdecode(source)
+    except Exception as error:  # a user's __fspath__ may raise anything
+        raise AudioError(
+            f"A path of type {type(source).__name__} cannot be used ({_reason(error)}); give a str."
+        ) from error
 
 
 def _file_size(path: str, name: str) -> int:
     try:
         status = os.stat(path)
     except FileNotFoundError as error:
-        raise AudioError(f"there is no file {name!r}; check the path") from error
+        if path == "":
+            raise AudioError("The path of the clip is empty; give the name of a file.") from error
+        if os.path.islink(path):
+            raise AudioError(f"{name!r} is a link to a file that is not there; check where it leads.") from error
+        if "://" in path:
+            raise AudioError(f"{name!r} is an address, not a file; download it first.") from error
+        raise AudioError(f"There is no file {name!r}; check the path.") from error
     except (OSError, ValueError) as error:  # ValueError: a zero character in the path
-        raise AudioError(f"{name!r} cannot be opened ({_reason(error)}); check the path and its permissions") from error
+        raise AudioError(f"{name!r} cannot be opened ({_reason(error)}); check the path.") from error
     if stat.S_ISDIR(status.st_mode):
-        raise AudioError(f"{name!r} is a directory; give one of the files in it")
+        raise AudioError(f"{name!r} is a directory; give one of the files in it.")
     if not stat.S_ISREG(status.st_mode):
-        raise AudioError(f"{name!r} is a pipe or a device, not a file; pass its bytes instead")
-    if not os.access(path, os.R_OK):
-        raise AudioError(f"{name!r} cannot be read; check its permissions")
-    return status.st_size
+        raise AudioError(f"{name!r} is a pipe or a device, not a file; save it to a file first.")
+    return _not_empty(status.st_size, name)
 
 
-def _stream_size(stream: BinaryIO, name: str) -> int:
-    """Length in bytes of a file object, which is left at its beginning."""
+def _stream_size(stream: Any, name: str) -> int:
+    """Length in bytes of a file object."""
     try:
-        stream.seek(0, io.SEEK_END)
-        size = stream.tell()
+        size = 0 if isinstance(stream, io.TextIOBase) else operator.index(stream.seek(0, io.SEEK_END) or stream.tell())
         stream.seek(0)
         is_binary = isinstance(stream.read(0), bytes)
-    except (AttributeError, OSError, ValueError) as error:
-        raise AudioError(f"{name!r} is not an open, seekable file; pass its bytes instead") from error
+    except Exception as error:  # it may do anything
+        raise AudioError(f"{name!r} is not an open file that can seek; give its bytes instead.") from error
     if not is_binary:
-        raise AudioError(f"{name!r} is open as text; open it with mode 'rb'")
+        raise AudioError(f"{name!r} is open as text; open it with mode 'rb'.")
+    return _not_empty(size, name)
+
+
+def _not_empty(size: int, name: str) -> int:
+    if size == 0:
+        raise AudioError(f"{name!r} is empty; give {READABLE}.")
     return size
 
 
-def _decode(recording: soundfile.SoundFile, collector: _Collector, max_seconds: float) -> None:
-    """Feed the collector block by block until the recording really ends or is too long."""
-    most = int(max_seconds * collector.rate_in)
-    buffer_SC = np.empty((collector.block, recording.channels), dtype=np.float32)
-    while True:
-        block_SC = recording.read(out=buffer_SC)
-        if collector.samples_in + len(block_SC) > most:
-            raise AudioError(f"{collector.name!r} is longer than {max_seconds:g} s; cut it, or raise max_seconds")
-        if len(block_SC) == 0:
-            return
-        collector.add(block_SC)
-
-
-def _claimed_seconds(recording: soundfile.SoundFile, seconds: float) -> float:
-    """How long a wav or flac header says that the recording is; `seconds`, what it really holds, where it does not say.
-
-    Other formats tell nothing or guess (an mp3 without a Xing frame), and so does a header written to a pipe.
-    """
-    if recording.format == "FLAC":
-        unknown = recording.frames >= 1 << 36  # STREAMINFO has 36 bits; libsndfile's "unknown" is beyond them
-        return seconds if unknown else float(recording.frames / recording.samplerate)
-    sizes = re.search(r"^data : (\d+) \(should be (\d+)\)", recording.extra_info, flags=re.MULTILINE)
-    if sizes is None:
-        return seconds
-    claimed, found = int(sizes[1]), int(sizes[2])
-    if found == 0 or claimed >= STREAMED_BYTES:
-        return seconds
-    return seconds * claimed / found
-
-
-def _scaled(block_SC: np.ndarray) -> np.ndarray:
-    """Float32 samples in [-1, 1) from integers over their full range; floats as they are."""
-    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite, which the collector reports
-        if block_SC.dtype.kind == "f":
-            return block_SC.astype(np.float32, copy=False)
-        half = 2.0 ** (8 * block_SC.dtype.itemsize - 1)
-        middle = half if block_SC.dtype.kind == "u" else 0.0
-        return ((block_SC.astype(np.float64) - middle) / half).astype(np.float32)
+def _because(error: Exception) -> str:
+    """The cause in brackets, if it is one: libsndfile's "not recognised" and "does not exist" tell nothing here."""
+    reason = "" if getattr(error, "code", None) in (1, 7) else _reason(error)
+    return f" ({reason})" if reason else ""
 
 
 def _reason(error: Exception) -> str:
     """The cause in an exception's own words, fit for the middle of a sentence."""
     text = error.error_string if isinstance(error, soundfile.LibsndfileError) else getattr(error, "strerror", None)
-    return str(text or error).removeprefix("Error : ").rstrip(". ")
+    if text is None:
+        text = str(error) or type(error).__name__
+    return " ".join(text.removeprefix("Error : ").split()).rstrip(". ")

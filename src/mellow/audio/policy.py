@@ -57,7 +57,9 @@ def window_starts(samples: int, window_S: int, hop_S: int, *, rest_S: int = 1) -
     """
     _check_length(window_S)
     if not 1 <= hop_S <= window_S:
-        raise AudioError(f"windows of {window_S} samples cannot follow each other every {hop_S} samples")
+        raise AudioError(
+            f"Windows of {window_S} samples cannot follow each other every {hop_S} samples; use 1 to {window_S}."
+        )
     last = max(0, samples - window_S)
     starts = list(range(0, last + 1, hop_S))
     return [*starts, last] if last - starts[-1] >= rest_S else starts
@@ -73,11 +75,11 @@ def fit(waveform_S: np.ndarray, length_S: int, policy: Policy, *, seed: int | No
     """
     _check_length(length_S)
     if policy not in POLICIES:
-        raise AudioError(f"there is no clip policy {policy!r}; choose one of {', '.join(POLICIES)}")
+        raise AudioError(f"There is no clip policy {policy!r}; choose one of {', '.join(POLICIES)}.")
     if policy == "random" and seed is None:
-        raise AudioError("the clip policy 'random' draws a crop and needs a seed; pass seed=, or choose 'center'")
+        raise AudioError("The clip policy 'random' draws a crop and needs a seed; pass seed=, or choose 'center'.")
     if len(waveform_S) == 0:
-        raise AudioError("an empty clip cannot be fitted to a length; give at least one sample")
+        raise AudioError("An empty clip cannot be fitted to a length; give at least one sample.")
 
     surplus = len(waveform_S) - length_S
     if surplus < 0:
@@ -92,4 +94,4 @@ def fit(waveform_S: np.ndarray, length_S: int, policy: Policy, *, seed: int | No
 
 def _check_length(length_S: int) -> None:
     if length_S < 1:
-        raise AudioError(f"a window of {length_S} samples is impossible; ask for at least one")
+        raise AudioError(f"A window of {length_S} samples is impossible; ask for at least one.")
