@@ -65,6 +65,23 @@ RANK, ALPHA = 4, 8.0
 Tone = Callable[..., Path]
 
 
+# What --strict-warnings adds to the filters of pyproject.toml.
+STRICT = (
+    "error",
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning",  # peft asks transformers by the old name
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "make every warning an error, as CI does with the releases of constraints.txt"
+    parser.addoption("--strict-warnings", action="store_true", help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in STRICT if config.getoption("--strict-warnings") else ():
+        config.addinivalue_line("filterwarnings", line)
+
+
 def pytest_report_header() -> str | None:
     return None if TORCH else f"torch is not installed: no tests of {', '.join(TORCH_ROOMS)}"
 

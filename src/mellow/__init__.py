@@ -32,3 +32,8 @@ def __getattr__(name: str) -> Any:
 
         return MellowWrapper
     raise AttributeError(f"module 'mellow' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Only the public names, those that are loaded late included."""
+    return sorted([*__all__, "__version__"])

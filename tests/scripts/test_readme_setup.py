@@ -15,8 +15,8 @@ def printed(root: Path, number: int) -> subprocess.CompletedProcess[str]:
 
 def test_two_lines(root: Path) -> None:
     first, second, third = (printed(root, number) for number in (1, 2, 3))
-    assert first.stdout == 'pip install . && mellow ask examples/siren.flac "What sound is this?"\n'
-    assert second.stdout == 'pip install -e ".[dev]" && pytest\n'
+    assert first.stdout == 'pip install -c constraints.txt . && mellow ask examples/siren.flac "What sound is this?"\n'
+    assert second.stdout == 'pip install -c constraints.txt -e ".[dev]" && pytest\n'
     assert third.returncode == 1
     assert "2 set-up lines" in third.stderr
 

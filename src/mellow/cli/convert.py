@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ import typer
 __all__ = ["convert"]
 
 
-class EncoderName(str, Enum):
+class EncoderName(StrEnum):
     """Encoders whose pretrained checkpoints can be converted."""
 
     HTSAT = "htsat"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +22,7 @@ BROKEN = 1  # exit code
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
-class PrecisionName(str, Enum):
+class PrecisionName(StrEnum):
     """Precisions of the weights."""
 
     FP32 = "fp32"
@@ -85,7 +85,7 @@ def _table(out_dir: Path, precision: str, found: Comparison) -> Table:
 
     from mellow.export import verify
 
-    bound = verify.BOUNDS[precision]
+    bound = verify.BOUNDS[precision.value]
     memory = verify.peak_megabytes(out_dir)
     table = Table(title=f"{out_dir}, {precision}, against the torch engine in float32", title_justify="left")
     for name in ("", "found", "bound"):

@@ -10,6 +10,7 @@ head, V vocabulary.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ class TransformersReader:
 
     def __init__(self, language_model: Any) -> None:
         self.language_model = language_model
+        parameters = inspect.signature(language_model.forward).parameters
+        self.cache_argument = "cache" if "cache" in parameters else "past_key_values"  # before transformers 5.24
 
     def forward(
         self,
@@ -77,12 +80,12 @@ class TransformersReader:
             inputs_embeds=embeds_BLD,
             attention_mask=mask_BT,
             position_ids=positions_BL,
-            past_key_values=cache,
             use_cache=True,
             logits_to_keep=0 if every else 1,
+            **{self.cache_argument: cache},
         )
         logits: torch.Tensor = out.logits if every else out.logits[:, -1]
-        return logits, [(layer.keys, layer.values) for layer in out.past_key_values.layers]
+        return logits, [(layer.keys, layer.values) for layer in cache.layers]  # which the model has filled
 
     def take(self, past: Any, rows: Sequence[int]) -> Any:
         return [(keys[list(rows)], values[list(rows)]) for keys, values in past]
