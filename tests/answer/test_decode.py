@@ -22,7 +22,7 @@ from mellow.answer.decode import (
     score_continuations,
     steps,
 )
-from mellow.engine import Cache, Heard
+from mellow.engine import Cache, Encoded
 from mellow.errors import QuestionError
 
 V, STOP = 12, 0
@@ -37,10 +37,10 @@ class Fake:
     positions: int = 1000
     batches: list[int] = field(default_factory=list)
 
-    def encode(self, windows: Sequence[np.ndarray]) -> Heard:
+    def encode(self, mel_FM: np.ndarray) -> Encoded:
         raise NotImplementedError
 
-    def embed(self, ids: Sequence[int], rows_ND: np.ndarray) -> np.ndarray:
+    def embed(self, ids: Sequence[int], audio_ND: np.ndarray | None = None) -> np.ndarray:
         return np.array(ids, np.float32)[:, None]
 
     def forward(
@@ -80,7 +80,7 @@ def scripted(answers: dict[int, list[int]]) -> Callable[[History], np.ndarray]:
 
 
 def answer(engine: Fake, prompts: Sequence[Sequence[int]], sampling: Sampling | None = None) -> list[Completion]:
-    logits_BV, cache = read(engine, [engine.embed(prompt, np.zeros((0, 0))) for prompt in prompts])
+    logits_BV, cache = read(engine, [engine.embed(prompt) for prompt in prompts])
     return complete(engine, logits_BV, cache, stop_ids=(STOP,), sampling=sampling or Sampling(max_new_tokens=9))
 
 

@@ -180,7 +180,7 @@ def test_options_scored_in_one_pass_are_scored_as_one_by_one(tiny: Mellow, tone:
         likelihoods = []
         for token in prompt.answer(option):
             likelihoods.append(log_softmax(logits_BV[0])[token])
-            embeds = engine.embed([token], np.zeros((0, 0), np.float32))
+            embeds = engine.embed([token])
             logits_BV, cache = engine.forward(embeds[None], np.ones((1, 1), np.int64), cache)
         scores.append(np.mean(likelihoods))
     np.testing.assert_allclose(found.probabilities, np.exp(log_softmax(np.array(scores))), atol=1e-4)

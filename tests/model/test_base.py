@@ -13,12 +13,13 @@ import torch
 from onnx import helper, numpy_helper
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
+from mellow.encoders import CedConfig
 from mellow.errors import KeyMapError, ModelError
-from mellow.model.base import llama_config_of_gguf, read_llama_gguf
-from mellow.model.ced import Ced, CedConfig
+from mellow.model.ced import Ced
 from mellow.model.ced_onnx import read_ced_onnx
+from mellow.model.checkpoint import read_llama_gguf
 from mellow.model.gguf_file import open_gguf, requantise_embedding
-from mellow.stored.llama import check_total
+from mellow.stored.llama import LlamaFile, check_total
 from mellow.text.prompt import CompactPrompt
 from mellow.text.tokenizer import Tokenizer
 
@@ -126,7 +127,7 @@ def test_a_file_that_is_no_graph_is_an_error(tmp_path: Path) -> None:
 
 
 def ours(path: Path) -> LlamaForCausalLM:
-    model = LlamaForCausalLM(LlamaConfig(**llama_config_of_gguf(path)))
+    model = LlamaForCausalLM(LlamaConfig(**LlamaFile(path).spec.to_config()))
     model.load_state_dict(read_llama_gguf(path))
     return model.eval()
 
@@ -196,7 +197,7 @@ def test_a_gguf_with_an_unknown_tensor_is_an_error(tiny_gguf: Path, tmp_path: Pa
 def test_a_gguf_without_a_field_is_an_error(tiny_gguf: Path, tmp_path: Path) -> None:
     path = copy_gguf(tiny_gguf, tmp_path / "base.gguf", without="llama.attention.head_count")
     with pytest.raises(ModelError, match=r"lacks the GGUF field 'llama.attention.head_count'"):
-        llama_config_of_gguf(path)
+        LlamaFile(path)
 
 
 @pytest.fixture(params=["absent", "folder", "empty", "text", "cut in the header", "cut in the tensors"])
@@ -225,7 +226,7 @@ def test_requantising_changes_the_embedding_alone(tiny_gguf: Path, tmp_path: Pat
     """The embedding stays within half a step of its kind; tensors and fields beside it stay as they are."""
     target = tmp_path / "other.gguf"
     requantise_embedding(tiny_gguf, target, kind=kind)
-    assert llama_config_of_gguf(target) == llama_config_of_gguf(tiny_gguf)
+    assert LlamaFile(target).spec == LlamaFile(tiny_gguf).spec
     kinds = {tensor.name: tensor.tensor_type.name for tensor in open_gguf(target).tensors}
     assert kinds["token_embd.weight"] == kind
     before, after = read_llama_gguf(tiny_gguf), read_llama_gguf(target)

@@ -13,9 +13,11 @@ import pytest
 import torch
 
 from mellow.audio import CED, load, log_mel
-from mellow.model.ced import MAX_STEPS, PATCH, Ced, CedConfig
+from mellow.encoders import CedConfig
+from mellow.encoders.ced import PATCH
+from mellow.model.ced import Ced
 from mellow.model.ced_onnx import read_ced_onnx
-from mellow.model.encoder import Encoded
+from mellow.model.encoder import EncoderOutput
 
 TINY = CedConfig(width=16, depth=2, heads=2, classes=7)
 
@@ -46,15 +48,15 @@ def mel(frames: int, batch: int = 1, seed: int = 0) -> torch.Tensor:
 )
 def test_shapes_and_steps(tiny_ced: Ced, frames: int, steps: int) -> None:
     encoded = tiny_ced(mel(frames, batch=2))
-    assert encoded.frames_BTE.shape == (2, steps, tiny_ced.frame_width) == (2, steps, 4 * TINY.width)
-    assert encoded.latent_BE.shape == (2, tiny_ced.latent_width)
+    assert encoded.frames_BTE.shape == (2, steps, TINY.frame_width) == (2, steps, 4 * TINY.width)
+    assert encoded.latent_BE.shape == (2, TINY.latent_width)
     assert encoded.step_scores_BTC.shape == (2, steps, TINY.classes)
     assert encoded.clip_scores_BC.shape == (2, TINY.classes)
 
 
 def test_frames_beyond_the_last_step_are_not_heard(tiny_ced: Ced) -> None:
-    whole = mel(PATCH * MAX_STEPS + 100)
-    for longer, cut in zip(tiny_ced(whole), tiny_ced(whole[:, : PATCH * MAX_STEPS]), strict=True):
+    whole = mel(PATCH * TINY.max_steps + 100)
+    for longer, cut in zip(tiny_ced(whole), tiny_ced(whole[:, : PATCH * TINY.max_steps]), strict=True):
         assert torch.equal(longer, cut)
 
 
@@ -75,7 +77,7 @@ def test_the_latent_is_the_mean_of_all_frames(tiny_ced: Ced) -> None:
 def test_frames_keep_the_order_of_time(tiny_ced: Ced) -> None:
     """Without positions, swapping two 160 ms pieces of the input swaps their rows in the output."""
     plain = Ced(TINY).eval()
-    plain.load_state_dict(tiny_ced.state_dict() | {"time_position": torch.zeros(1, TINY.width, 1, MAX_STEPS)})
+    plain.load_state_dict(tiny_ced.state_dict() | {"time_position": torch.zeros(1, TINY.width, 1, TINY.max_steps)})
     pieces = list(mel(3 * PATCH).split(PATCH, dim=1))
     first = plain(torch.cat(pieces, 1)).frames_BTE
     swapped = plain(torch.cat([pieces[2], pieces[1], pieces[0]], 1)).frames_BTE
@@ -84,7 +86,7 @@ def test_frames_keep_the_order_of_time(tiny_ced: Ced) -> None:
 
 
 def test_gradients_reach_every_weight(tiny_ced: Ced) -> None:
-    encoded = tiny_ced(mel(PATCH * MAX_STEPS))
+    encoded = tiny_ced(mel(PATCH * TINY.max_steps))
     (encoded.clip_scores_BC.square().sum() + encoded.frames_BTE.square().sum()).backward()
     assert [name for name, p in tiny_ced.named_parameters() if p.grad is None or not p.grad.any()] == []
     tiny_ced.zero_grad(set_to_none=True)
@@ -106,7 +108,7 @@ class Published:
 
     @torch.inference_mode()
     def scores(self, mel_FM: np.ndarray) -> np.ndarray:
-        encoded: Encoded = self.port(torch.from_numpy(np.ascontiguousarray(mel_FM, np.float32))[None])
+        encoded: EncoderOutput = self.port(torch.from_numpy(np.ascontiguousarray(mel_FM, np.float32))[None])
         return np.asarray(encoded.clip_scores_BC.sigmoid().numpy())
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from mellow.encoders import Cnn14Config
 from mellow.errors import AudioError, ModelError
-from mellow.model.cnn14 import Cnn14, Cnn14Config
+from mellow.model.cnn14 import Cnn14
 
 TINY = Cnn14Config(mel_bins=8, widths=(4, 6, 8), classes=5)  # one step is 4 frames
 
@@ -71,7 +72,7 @@ def test_against_the_step_by_step_twin(tiny: Cnn14, mel_BFM: torch.Tensor) -> No
 
 def test_shapes(tiny: Cnn14, mel_BFM: torch.Tensor) -> None:
     encoded = tiny(mel_BFM)
-    assert (tiny.frame_width, tiny.latent_width) == (8, 8)
+    assert (tiny.config.frame_width, tiny.config.latent_width) == (8, 8)
     assert encoded.frames_BTE.shape == (3, 27 // TINY.hop, 8) == (3, 6, 8)
     assert encoded.latent_BE.shape == (3, 8)
     assert encoded.step_scores_BTC.shape == (3, 6, 5)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
@@ -16,18 +17,21 @@ from typer.testing import CliRunner
 
 import mellow
 from mellow.cli import app
+from mellow.config import ModelConfig
+from mellow.encoders import Cnn14Config, HtsatConfig, encoder_spec, sizes_dict
 from mellow.errors import KeyMapError, ModelError
 from mellow.model import convert as converting
 from mellow.model import published
 from mellow.model.build import build_encoder, build_mapper
-from mellow.model.cnn14 import Cnn14, Cnn14Config
+from mellow.model.checkpoint import load_checkpoint
+from mellow.model.cnn14 import Cnn14
 from mellow.model.configuration import MellowConfig
 from mellow.model.convert import TOKENIZER, cached, convert, convert_encoder, import_checkpoint, published_config
-from mellow.model.htsat import Htsat, HtsatConfig
+from mellow.model.htsat import Htsat
 from mellow.model.mapper import CompactMapper
 from mellow.model.mapper_published import PublishedMapper
 from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.model.one_part import WEIGHTS, load_encoder, load_one_part, read_config
+from mellow.stored.one_part import WEIGHTS, read_encoder
 
 State = dict[str, torch.Tensor]
 
@@ -37,69 +41,62 @@ pytestmark = pytest.mark.skipif(not TOKENIZER.is_file(), reason="the bundled tok
 # --- what a config builds -------------------------------------------------------------------------------------------
 
 
-def test_a_config_names_encoder_and_mapper(published_config: MellowConfig) -> None:
-    text = published_config.text_config.to_dict()
+def test_a_config_names_encoder_and_mapper(published_config: ModelConfig) -> None:
+    text = published_config.text_config
     sizes: dict[str, dict[str, Any]] = {
         "ced": {"width": 8, "depth": 1, "heads": 2, "classes": 5},
-        "htsat": published_config.encoder_config,
+        "htsat": sizes_dict(published_config.sizes),
         "cnn14": {"widths": [2, 4, 6], "mel_bins": 8, "classes": 5},
     }
     for kind, encoder_config in sizes.items():
-        config = MellowConfig(encoder=kind, encoder_config=encoder_config, text_config=text)
-        encoder = build_encoder(config)
-        assert type(encoder).__name__.lower() == kind
-        mapper = build_mapper(config, encoder)
+        settings = {"encoder": kind, "encoder_config": encoder_config, "text_config": text}
+        config = ModelConfig.from_dict(settings)
+        assert type(build_encoder(config)).__name__.lower() == kind
+        mapper = build_mapper(config, 24)
         assert isinstance(mapper, CompactMapper)
-        assert mapper.linear1.in_features == encoder.frame_width
+        assert mapper.linear1.in_features == config.sizes.frame_width
         assert mapper.class_words.in_features == 5
-    assert isinstance(build_mapper(published_config, build_encoder(published_config)), PublishedMapper)
+    assert isinstance(build_mapper(published_config, 24), PublishedMapper)
     with pytest.raises(ModelError, match="htsat has no size depth, layers"):
-        build_encoder(MellowConfig(encoder="htsat", encoder_config={"layers": 3, "depth": 1}, text_config=text))
+        encoder_spec("htsat").sizes({"layers": 3, "depth": 1})
 
 
 def test_config_of_v0() -> None:
     config = published_config()
     with torch.device("meta"):
-        model = MellowForConditionalGeneration(config)
+        model = MellowForConditionalGeneration(MellowConfig.of(config))
     key_map = published.published_key_map()
     assert set(model.state_dict()) == {*key_map.mapped, *key_map.counters}
-    assert (config.layout, config.text_config.vocab_size, config.text_config.num_hidden_layers) == (
-        "published",
-        49152,
-        30,
-    )
+    assert (config.layout, config.llama.vocabulary, config.llama.layers) == ("published", 49152, 30)
 
 
 # --- directories ----------------------------------------------------------------------------------------------------
 
 
 def test_a_converted_checkpoint_holds_the_same_weights(
-    published_dir: Path, published_state: State, published_config: MellowConfig
+    published_dir: Path, published_state: State, published_config: ModelConfig
 ) -> None:
     assert sorted(path.name for path in published_dir.iterdir()) == ["config.json", WEIGHTS, "tokenizer.json"]
-    loaded = dict(load_one_part(published_dir, verify=True).state_dict())
+    loaded = dict(load_checkpoint(published_dir, verify=True).state_dict())
     expected = import_checkpoint(published_state, published_config)
     assert loaded.keys() == expected.keys()
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
     assert [path.name for path in published_dir.parent.iterdir() if path.name.endswith(".part")] == []
 
 
-def test_config_survives(published_dir: Path, published_config: MellowConfig) -> None:
-    config = read_config(published_dir)
-    for name in ("encoder", "encoder_config", "layout", "base", "heard"):
-        saved, given = (json.dumps(getattr(c, name), sort_keys=True) for c in (config, published_config))
-        assert saved == given
-    assert config.text_config.to_dict() == published_config.text_config.to_dict()
-    assert config.text_config.rope_parameters["rope_theta"] == 100_000
-    assert config.weights["bytes"] == (published_dir / WEIGHTS).stat().st_size
+def test_config_survives(published_dir: Path, published_config: ModelConfig) -> None:
+    config = ModelConfig.read(published_dir)
+    assert config.with_files().to_dict() == published_config.to_dict()
+    assert config.llama.theta == 100_000
+    assert config.files["weights"]["bytes"] == (published_dir / WEIGHTS).stat().st_size
 
 
 def test_transformers_reads_a_converted_directory(published_dir: Path) -> None:
-    ours, theirs = load_one_part(published_dir), MellowForConditionalGeneration.from_pretrained(published_dir)
+    ours, theirs = load_checkpoint(published_dir), MellowForConditionalGeneration.from_pretrained(published_dir)
     assert all(torch.equal(tensor, theirs.state_dict()[name]) for name, tensor in ours.state_dict().items())
 
 
-def test_nothing_is_overwritten(published_checkpoint: Path, published_config: MellowConfig, tmp_path: Path) -> None:
+def test_nothing_is_overwritten(published_checkpoint: Path, published_config: ModelConfig, tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("x")
     with pytest.raises(ModelError, match="exists already; give a new directory"):
         convert(published_checkpoint, tmp_path, config=published_config)
@@ -107,11 +104,11 @@ def test_nothing_is_overwritten(published_checkpoint: Path, published_config: Me
         convert(published_checkpoint, tmp_path / "kept", config=published_config)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
     (tmp_path / "empty").mkdir()
-    assert load_one_part(convert(published_checkpoint, tmp_path / "empty", config=published_config))
+    assert load_checkpoint(convert(published_checkpoint, tmp_path / "empty", config=published_config))
 
 
 def test_a_stopped_conversion_leaves_nothing(
-    published_checkpoint: Path, published_config: MellowConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published_checkpoint: Path, published_config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -123,7 +120,7 @@ def test_a_stopped_conversion_leaves_nothing(
 
 
 def test_unfit_checkpoints_and_tokenizers(
-    published_state: State, published_config: MellowConfig, tmp_path: Path
+    published_state: State, published_config: ModelConfig, tmp_path: Path
 ) -> None:
     name = "audio_encoder.base.c2l.bias"
     torch.save({k: v for k, v in published_state.items() if k != name} | {"odd": torch.ones(1)}, tmp_path / "a.ckpt")
@@ -137,7 +134,7 @@ def test_unfit_checkpoints_and_tokenizers(
     with pytest.raises(ModelError, match="knows 49151 tokens and the model 49152"):
         convert(tmp_path / "b.ckpt", tmp_path / "out", config=published_config, tokenizer=tmp_path / "tokenizer.json")
     with pytest.raises(ModelError, match="HTSAT encoder and the published layout"):
-        import_checkpoint(published_state, MellowConfig(text_config=published_config.text_config.to_dict()))
+        import_checkpoint(published_state, ModelConfig.from_dict({"text_config": published_config.text_config}))
     assert not (tmp_path / "out").exists()
 
 
@@ -151,14 +148,14 @@ def damaged(directory: Path, tmp_path: Path, name: str, change: Callable[[bytes]
 def test_damaged_directories(published_dir: Path, tmp_path: Path) -> None:
     flipped = damaged(published_dir, tmp_path, WEIGHTS, lambda content: content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(ModelError, match="is damaged: it is not what was written"):
-        load_one_part(flipped, verify=True)
+        load_checkpoint(flipped, verify=True)
     cut = damaged(published_dir, tmp_path, WEIGHTS, lambda content: content[: len(content) // 2])
     with pytest.raises(ModelError, match="is damaged: it is not what was written"):
-        load_one_part(cut)
+        load_checkpoint(cut)
     for content in (b"{", b"[]", b'{"encoder": "owl"}'):
         broken = damaged(published_dir, tmp_path, "config.json", lambda _, content=content: content)  # type: ignore[misc]
-        with pytest.raises(ModelError, match=r"config\.json is damaged"):
-            load_one_part(broken)
+        with pytest.raises(ModelError, match=r"config\.json is damaged|Unknown encoder 'owl'"):
+            load_checkpoint(broken)
     for name in ("config.json", WEIGHTS, "tokenizer.json"):
         shutil.copytree(published_dir, tmp_path / "copy", dirs_exist_ok=True)
         (tmp_path / "copy" / name).unlink()
@@ -171,7 +168,7 @@ def test_shapes_that_do_not_fit(published_dir: Path, tmp_path: Path) -> None:
     settings["text_config"]["intermediate_size"] = 32
     other = damaged(published_dir, tmp_path, "config.json", lambda _: json.dumps(settings).encode())
     with pytest.raises(ModelError, match="has tensors of unfit shapes"):
-        load_one_part(other)
+        load_checkpoint(other)
 
 
 # --- encoders -------------------------------------------------------------------------------------------------------
@@ -196,13 +193,12 @@ def test_encoders(tmp_path: Path) -> None:
         theirs = {their: ours[our] for our, their in (key_map.mapped | key_map.counters).items()}
         torch.save({"model": theirs}, tmp_path / f"{kind}.pth")
         directory = convert_encoder(tmp_path / f"{kind}.pth", tmp_path / kind, encoder=kind, sizes=sizes)
-        found, read_sizes, state = load_encoder(directory)
-        assert found == kind
-        encoder = build_encoder(MellowConfig(encoder=found, encoder_config=read_sizes))
-        encoder.load_state_dict(state)
-        assert all(torch.equal(tensor, ours[name]) for name, tensor in encoder.state_dict().items())
+        spec, read_sizes, state = read_encoder(directory)
+        assert (spec.kind, read_sizes) == (kind, sizes)
+        assert state.keys() == sizes.shapes().keys()
+        assert all(np.array_equal(array, ours[name].numpy()) for name, array in state.items())
     with pytest.raises(ModelError, match="encoder 'owl' can be converted"):
-        convert_encoder(tmp_path / "cnn14.pth", tmp_path / "out", encoder="owl")  # type: ignore[arg-type]
+        convert_encoder(tmp_path / "cnn14.pth", tmp_path / "out", encoder="owl")
     with pytest.raises(KeyMapError, match=r"cnn14\.pth do not fit"):
         convert_encoder(tmp_path / "cnn14.pth", tmp_path / "out", encoder="htsat")
 
@@ -212,7 +208,7 @@ def test_a_model_is_no_encoder(published_dir: Path, tmp_path: Path) -> None:
     del settings["encoder"]
     (tmp_path / "config.json").write_text(json.dumps(settings))
     with pytest.raises(ModelError, match="is no encoder directory"):
-        load_encoder(tmp_path)
+        read_encoder(tmp_path)
 
 
 # --- the cache ------------------------------------------------------------------------------------------------------
@@ -220,7 +216,7 @@ def test_a_model_is_no_encoder(published_dir: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def downloads(
-    published_checkpoint: Path, published_config: MellowConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published_checkpoint: Path, published_config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> list[tuple[str, ...]]:
     """A hub that offers the tiny model as v0, an empty cache, and a record of what is fetched."""
     fetched: list[tuple[str, ...]] = []
@@ -284,7 +280,7 @@ def test_offline(downloads: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPat
 
 
 def test_command(
-    published_checkpoint: Path, published_config: MellowConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published_checkpoint: Path, published_config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(converting, "published_config", lambda: published_config)
     words = ["convert", str(published_checkpoint), str(tmp_path / "my model")]

@@ -17,7 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from mellow.errors import MellowError, ModelError
 from mellow.model import fetch
-from mellow.model.base import read_llama_gguf
+from mellow.model.checkpoint import read_llama_gguf
 from mellow.model.fetch import CED_FILE, LANGUAGE_MODEL_FILE, fetch_ced, fetch_language_model
 from mellow.model.gguf_file import open_gguf, requantise_embedding
 from mellow.stored.files import sha256

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mellow.errors import KeyMapError, ModelError
-from mellow.model.base import llama_config_of_gguf, read_llama_gguf
+from mellow.model.checkpoint import read_llama_gguf
 from mellow.model.gguf_file import open_gguf, requantise_embedding, write_llama_gguf
-from mellow.stored.llama import EMBEDDING, llama_names
+from mellow.stored.llama import EMBEDDING, LlamaFile, llama_names
 
 CONFIG: dict[str, Any] = {
     "model_type": "llama",
@@ -83,7 +83,7 @@ def test_kinds_of_tensors(tensors: Tensors, tmp_path: Path) -> None:
 
 def test_settings_are_read_back(tensors: Tensors, tmp_path: Path) -> None:
     write_llama_gguf(tmp_path / "base.gguf", config=CONFIG, tensors=tensors)
-    found = llama_config_of_gguf(tmp_path / "base.gguf")
+    found = LlamaFile(tmp_path / "base.gguf").spec
     for name in set(CONFIG) - {"model_type"}:
         assert found[name] == CONFIG[name], name
     assert found["vocab_size"] == VOCABULARY
@@ -94,7 +94,7 @@ def test_rotary_settings_of_newer_configs(tensors: Tensors, tmp_path: Path) -> N
     newer = {name: value for name, value in CONFIG.items() if name != "rope_theta"}
     newer["rope_parameters"] = {"rope_type": "default", "rope_theta": 5_000.0}
     write_llama_gguf(tmp_path / "base.gguf", config=newer, tensors=tensors)
-    assert llama_config_of_gguf(tmp_path / "base.gguf")["rope_theta"] == 5_000.0
+    assert LlamaFile(tmp_path / "base.gguf").spec.theta == 5_000.0
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_requantised_embedding(kind: str, tensors: Tensors, tmp_path: Path) -> N
     write_llama_gguf(source, config=CONFIG, tensors=tensors)
     requantise_embedding(source, target, kind=kind)
     before, after = read_llama_gguf(source), read_llama_gguf(target)
-    assert llama_config_of_gguf(target) == llama_config_of_gguf(source)
+    assert LlamaFile(target).spec == LlamaFile(source).spec
     for name in tensors:
         same = np.array_equal(before[name].numpy(), after[name].numpy())
         assert same == (name != "model.embed_tokens.weight"), name
@@ -160,4 +160,4 @@ def test_transformers_reads_the_rotary_order_as_we_do(tensors: Tensors, tmp_path
 
 def test_tiny_gguf_of_the_other_tests_is_untouched_by_a_copy(tiny_gguf: Path, tmp_path: Path) -> None:
     requantise_embedding(tiny_gguf, tmp_path / "copy.gguf", kind="Q8_0")
-    assert llama_config_of_gguf(tmp_path / "copy.gguf") == llama_config_of_gguf(tiny_gguf)
+    assert LlamaFile(tmp_path / "copy.gguf").spec == LlamaFile(tiny_gguf).spec

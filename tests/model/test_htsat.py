@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from mellow.encoders import HtsatConfig
 from mellow.errors import AudioError, ModelError
-from mellow.model.htsat import Htsat, HtsatConfig, fold, stretch, unfold
+from mellow.model.htsat import Htsat, fold, stretch, unfold
 from mellow.model.swin import (
     PatchMerging,
     SwinBlock,
@@ -196,9 +197,9 @@ def test_unfold_undoes_the_stacking_of_tokens() -> None:
 
 def test_shapes_and_how_the_outputs_hang_together(tiny: Htsat, mel_BFM: torch.Tensor) -> None:
     encoded = tiny(mel_BFM)
-    assert (tiny.frame_width, tiny.latent_width) == (5, 16)
-    assert encoded.frames_BTE.shape == (3, TINY.steps, tiny.frame_width) == (3, 8, 5)
-    assert encoded.latent_BE.shape == (3, tiny.latent_width)
+    assert (TINY.frame_width, TINY.latent_width) == (5, 16)
+    assert encoded.frames_BTE.shape == (3, TINY.steps, TINY.frame_width) == (3, 8, 5)
+    assert encoded.latent_BE.shape == (3, TINY.latent_width)
     torch.testing.assert_close(encoded.frames_BTE, encoded.step_scores_BTC.sigmoid())
     torch.testing.assert_close(encoded.clip_scores_BC, encoded.step_scores_BTC.mean(1))
 

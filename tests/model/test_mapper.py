@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mellow.model.encoder import Encoded
+from mellow.model.encoder import EncoderOutput
 from mellow.model.mapper import CompactMapper, pool_steps
 
 E, C, D = 12, 5, 8
 
 
-def encoded(steps: int, batch: int = 1) -> Encoded:
+def encoded(steps: int, batch: int = 1) -> EncoderOutput:
     generator = torch.Generator().manual_seed(steps)
     frames_BTE = torch.randn(batch, steps, E, generator=generator)
     scores_BTC = torch.randn(batch, steps, C, generator=generator)
-    return Encoded(frames_BTE, frames_BTE.mean(1), scores_BTC, scores_BTC.amax(1))
+    return EncoderOutput(frames_BTE, frames_BTE.mean(1), scores_BTC, scores_BTC.amax(1))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_batch_equals_single(mapper: CompactMapper) -> None:
     heard = encoded(6, batch=3)
     together = mapper(heard)
     for b in range(3):
-        one = mapper(Encoded(*(part[b : b + 1] for part in heard)))
+        one = mapper(EncoderOutput(*(part[b : b + 1] for part in heard)))
         torch.testing.assert_close(together[b : b + 1], one)
 
 

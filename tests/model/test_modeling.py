@@ -13,9 +13,9 @@ from transformers.generation import BaseStreamer
 
 from mellow.errors import ModelError, QuestionError
 from mellow.model.configuration import MellowConfig
-from mellow.model.modeling import IGNORE, MellowForConditionalGeneration, left_pad
-from mellow.text.heard import HeardWords
-from mellow.text.prompt import CLIP
+from mellow.model.modeling import MellowForConditionalGeneration, left_pad
+from mellow.text.prompt import CLIP, IGNORE
+from mellow.text.tags import TagSettings
 
 VOCABULARY, WIDTH, CLASSES = 300, 32, 6
 SIZES: dict[str, dict[str, Any]] = {
@@ -25,10 +25,20 @@ SIZES: dict[str, dict[str, Any]] = {
     },
     "gpt2": {"model_type": "gpt2", "n_embd": WIDTH, "n_layer": 2, "n_head": 4, "n_positions": 512},
 }  # fmt: skip
-HEARD = HeardWords(
-    names=[[20 + c] for c in range(CLASSES)], mean=[0.0] * CLASSES, spread=[1.0] * CLASSES,
-    start=[10], comma=[11], parts=[12], bar=[13], nothing=[14], stop=[15], count=2, sure=-9.0, muted=[],
-)  # fmt: skip
+TAGS = TagSettings([f"class {c}" for c in range(CLASSES)], [0.0] * CLASSES, [1.0] * CLASSES, count=2, min_score=-9.0)
+
+
+class Words:
+    """A tokenizer of a small vocabulary: every text it is asked for is one token of its own."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def encode(self, text: str) -> list[int]:
+        return [10 + self.known.setdefault(text, len(self.known))]
+
+
+WORDS = Words()
 QUESTIONS = {
     "no clip": [40, 41, 42],
     "one clip": [50, CLIP, 51, 52, 53, 54, 55, 56],
@@ -41,7 +51,7 @@ LENGTHS = {"no clip": [], "one clip": [[60]], "two clips": [[48], [200]], "a lon
 def config(kind: str) -> MellowConfig:
     text_config = {**SIZES[kind], "vocab_size": VOCABULARY, "bos_token_id": 1, "eos_token_id": 2}
     sizes = {"width": 16, "depth": 1, "heads": 2, "classes": CLASSES}
-    return MellowConfig(encoder_config=sizes, text_config=text_config, heard=HEARD.to_dict())
+    return MellowConfig(encoder_config=sizes, text_config=text_config, tags=TAGS.to_dict())
 
 
 @pytest.fixture(scope="module", params=["llama", "gpt2"])
@@ -49,6 +59,7 @@ def model(request: pytest.FixtureRequest) -> MellowForConditionalGeneration:
     """Random weights, spread wide enough that greedy answers are not close calls."""
     torch.manual_seed(0)
     model = MellowForConditionalGeneration(config(request.param)).eval()
+    model.set_tokenizer(WORDS)  # type: ignore[arg-type]
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
@@ -82,6 +93,7 @@ def test_saved_and_loaded_again_it_is_the_same(
     model.save_pretrained(tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
     again = auto.from_pretrained(tmp_path).eval()
+    again.set_tokenizer(WORDS)
     assert isinstance(again, MellowForConditionalGeneration)
     assert again.state_dict().keys() == model.state_dict().keys()
     for name, tensor in model.state_dict().items():
@@ -94,14 +106,14 @@ def test_the_config_comes_back_through_auto_config(tmp_path: Path) -> None:
     again = AutoConfig.from_pretrained(tmp_path)
     assert isinstance(again, MellowConfig)
     assert again.text_config.model_type == "gpt2"
-    assert HeardWords.from_dict(again.heard).to_dict() == HeardWords.from_dict(config("gpt2").heard).to_dict()
+    assert again.model.to_dict() == config("gpt2").model.to_dict()
     ours, theirs = config("gpt2").to_dict(), again.to_dict()
     for remembered in ("transformers_version", "_name_or_path"):  # what transformers notes about the loading itself
         ours.pop(remembered, None), theirs.pop(remembered, None)
     assert theirs == ours
 
 
-@pytest.mark.parametrize("changes", [{"encoder": "ears"}, {"layout": "loose"}])
+@pytest.mark.parametrize("changes", [{"encoder": "ears"}, {"layout": "loose", "text_config": SIZES["gpt2"]}])
 def test_an_impossible_config_is_an_error(changes: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match="Unknown"):
         MellowConfig(**changes)
@@ -211,11 +223,11 @@ def test_a_long_clip_is_its_windows_joined_in_time(model: MellowForConditionalGe
 def test_clips_stand_in_the_order_of_their_placeholders(model: MellowForConditionalGeneration) -> None:
     batch = asked("two clips")
     embeds_BLD, mask_BL, _ = model.assemble(batch["input_ids"], None, batch["features"])
-    heard = [model.hear(model.encode(clip)) for clip in batch["features"]]
+    encoded = [model.encode(clip) for clip in batch["features"]]
     table = model.get_input_embeddings()
     expected = [table(torch.tensor([60]))]
-    for (rows_KD, words), token in zip(heard, (61, 62), strict=True):
-        expected += [rows_KD, table(torch.tensor([*words, token]))]
+    for (audio_KD, tags), token in zip(encoded, (61, 62), strict=True):
+        expected += [audio_KD, table(torch.tensor([*tags, token]))]
     torch.testing.assert_close(embeds_BLD[0], torch.cat(expected))
     assert mask_BL.all()
 

@@ -21,11 +21,11 @@ from safetensors.numpy import load_file
 
 from mellow.answer.decode import Sampling, read, steps
 from mellow.answer.facade import Ear, Mellow
-from mellow.answer.load import processor_of
 from mellow.answer.torch_engine import TorchEngine
 from mellow.audio import HTSAT
+from mellow.model.checkpoint import assemble
 from mellow.model.convert import TOKENIZER, import_checkpoint, published_config
-from mellow.model.one_part import assemble
+from mellow.processor import Processor
 from mellow.text.published_prompt import PublishedPrompt
 from mellow.text.tokenizer import Tokenizer
 from mellow.types import Clip
@@ -67,7 +67,7 @@ class Kit:
     def question(self, case: dict[str, Any]) -> np.ndarray:
         prompt = self.model.processor.prompt
         assert isinstance(prompt, PublishedPrompt)
-        return self.model.engine.embed(prompt.pad(case["prompt_ids"]), np.zeros((0, 0), np.float32))
+        return self.model.engine.embed(prompt.pad(case["prompt_ids"]))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def kit() -> Kit:
     config = published_config()
     state = import_checkpoint({name: torch.from_numpy(array) for name, array in weights.tensors().items()}, config)
     model = assemble(config, state, what="The parity kit")
-    processor = processor_of(config.to_dict(), Tokenizer.from_file(TOKENIZER))
+    processor = Processor.of(config, Tokenizer.from_file(TOKENIZER))
     return Kit(weights, load_file(KIT / "golden.safetensors"), Mellow(TorchEngine(model), processor))
 
 

@@ -10,7 +10,7 @@ import importlib.util
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,14 +22,15 @@ from safetensors.torch import load_file
 from torch import nn
 
 from mellow.audio import HTSAT, log_mel
+from mellow.encoders import Cnn14Config, HtsatConfig
 from mellow.errors import KeyMapError, ModelError
+from mellow.llama import SMOLLM2_135M
 from mellow.model import published
-from mellow.model.cnn14 import Cnn14, Cnn14Config
-from mellow.model.encoder import Encoded
-from mellow.model.htsat import Htsat, HtsatConfig
+from mellow.model.cnn14 import Cnn14
+from mellow.model.encoder import EncoderOutput
+from mellow.model.htsat import Htsat
 from mellow.model.mapper_published import PublishedMapper
 from mellow.model.published import (
-    LANGUAGE_MODEL,
     KeyMap,
     htsat_key_map,
     import_cnn14,
@@ -43,8 +44,9 @@ State = dict[str, torch.Tensor]
 
 TINY = HtsatConfig(mel_bins=16, chunks=2, width=8, depths=(2, 1), heads=(2, 4), window=4, mlp_ratio=2, classes=5)
 TINY_CNN14 = Cnn14Config(mel_bins=8, widths=(4, 6, 8), classes=5)
-TINY_LANGUAGE_MODEL = {**LANGUAGE_MODEL, "vocab_size": 11, "hidden_size": 12, "intermediate_size": 16, "head_dim": 4}
-TINY_LANGUAGE_MODEL |= {"num_hidden_layers": 2, "num_attention_heads": 3, "num_key_value_heads": 1}
+TINY_LANGUAGE_MODEL = replace(
+    SMOLLM2_135M, vocabulary=11, width=12, inner=16, head_width=4, layers=2, heads=3, key_heads=1
+)
 
 
 def randomise(module: nn.Module) -> State:
@@ -74,7 +76,7 @@ def ours() -> State:
     torch.manual_seed(0)
     mapper = PublishedMapper(frame_width=5, latent_width=16, width=12)
     parts = {"encoder.": randomise(Htsat(TINY)), "mapper.": randomise(mapper)}
-    shapes = published._llama_shapes(TINY_LANGUAGE_MODEL)
+    shapes = TINY_LANGUAGE_MODEL.shapes()
     parts["language_model."] = {name: torch.rand(shape) for name, shape in shapes.items()}
     parts["language_model."]["lm_head.weight"] = parts["language_model."]["model.embed_tokens.weight"]
     return {prefix + name: tensor for prefix, part in parts.items() for name, tensor in part.items()}
@@ -164,9 +166,10 @@ def test_half_precision_becomes_float32_and_float32_is_not_copied(checkpoint: St
 
 def test_language_model_names_are_those_of_transformers() -> None:
     transformers = pytest.importorskip("transformers", reason="the names are checked against transformers")
-    config = transformers.LlamaConfig(**TINY_LANGUAGE_MODEL)
+    config = transformers.LlamaConfig(**TINY_LANGUAGE_MODEL.to_config())
     expected = {name: tensor.shape for name, tensor in transformers.LlamaForCausalLM(config).state_dict().items()}
-    assert published._llama_shapes(TINY_LANGUAGE_MODEL) == expected
+    del expected["lm_head.weight"]  # tied
+    assert TINY_LANGUAGE_MODEL.shapes() == expected
     assert config.rope_parameters["rope_theta"] == 100_000
 
 
@@ -185,7 +188,7 @@ def test_mapper_equals_the_original_order_of_steps() -> None:
     """1 + 1024 rows through the projection, then an average over 8 frames: the slow way of the original."""
     torch.manual_seed(3)
     mapper = PublishedMapper(frame_width=5, latent_width=16, width=12).eval()
-    encoded = Encoded(torch.rand(2, 32, 5), torch.randn(2, 16), torch.zeros(2, 32, 5), torch.zeros(2, 5))
+    encoded = EncoderOutput(torch.rand(2, 32, 5), torch.randn(2, 16), torch.zeros(2, 32, 5), torch.zeros(2, 5))
     with torch.no_grad():
         frames = mapper.class_to_latent(encoded.frames_BTE.repeat_interleave(32, 1))
         first = mapper.linear1(torch.cat([encoded.latent_BE[:, None], frames], 1))
@@ -198,7 +201,7 @@ def test_mapper_equals_the_original_order_of_steps() -> None:
 
 def test_mapper_drops_in_training_only() -> None:
     mapper = PublishedMapper(frame_width=5, latent_width=16, width=12)
-    encoded = Encoded(torch.rand(1, 3, 5), torch.randn(1, 16), torch.zeros(1, 3, 5), torch.zeros(1, 5))
+    encoded = EncoderOutput(torch.rand(1, 3, 5), torch.randn(1, 16), torch.zeros(1, 3, 5), torch.zeros(1, 5))
     assert not torch.equal(mapper(encoded), mapper(encoded))
     mapper.eval()
     assert torch.equal(mapper(encoded), mapper(encoded))

@@ -59,10 +59,10 @@ def export(
     show_logs()
     recordings = _recordings(clips)
     loaded = load_model(model, engine="torch", device="cpu")
-    write(model_directory(model), out_dir, precision=precision.value)
+    write(model_directory(model), out_dir, precision=precision)
     found = verify.compare(loaded, out_dir, recordings)
-    Console().print(_table(out_dir, precision.value, found))
-    broken = found.breaks(verify.BOUNDS[precision.value])
+    Console().print(_table(out_dir, precision, found))
+    broken = found.breaks(verify.BOUNDS[precision])
     if broken:
         typer.echo(f"Error: The graphs in {out_dir} are not what they have to be: {'; '.join(broken)}.", err=True)
         raise typer.Exit(BROKEN)
@@ -85,7 +85,7 @@ def _table(out_dir: Path, precision: str, found: Comparison) -> Table:
 
     from mellow.export import verify
 
-    bound = verify.BOUNDS[precision.value]
+    bound = verify.BOUNDS[precision]
     memory = verify.peak_megabytes(out_dir)
     table = Table(title=f"{out_dir}, {precision}, against the torch engine in float32", title_justify="left")
     for name in ("", "found", "bound"):
