@@ -89,7 +89,7 @@ def front_end_of(encoder: str, *, mel_bins: int = 64) -> FrontEnd:
     mel_bins: differs from 64 for the small encoders of tests only.
     """
     if encoder not in FRONT_ENDS:
-        raise AudioError(f"there is no front end for the encoder {encoder!r}; known are {', '.join(FRONT_ENDS)}")
+        raise AudioError(f"There is no front end for the encoder {encoder!r}; use {', '.join(FRONT_ENDS)}.")
     return replace(FRONT_ENDS[encoder], mel_bins=mel_bins)
 
 
