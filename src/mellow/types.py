@@ -16,7 +16,8 @@ StopReason = Literal["end", "length", "choice", "abstained"]
 class Clip:
     """A decoded recording: mono, finite, at the rate an encoder wants.
 
-    waveform_S: float32 samples, nominally in [-1, 1].
+    waveform_S: float32 samples, nominally in [-1, 1]. A clip of your own may hold any array, tensor or list that
+        `mellow.audio.from_array` takes; it is checked, mixed and resampled when it is listened to.
     sample_rate: in Hz.
     name: what a message calls the clip (a path, or "<bytes>").
     """

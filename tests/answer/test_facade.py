@@ -267,7 +267,7 @@ def test_hearing_is_paid_for_by_the_first_answer(tiny: Mellow, tone: Any) -> Non
         ("What?", {"choices": [""]}, QuestionError, "two options"),
         ("What?", {"choices": "dog"}, QuestionError, "one text"),
         ("What?", {"choices": ["dog", "dog"]}, QuestionError, "All options are 'dog'"),
-        ("What?", {"audio2": "/no/such/file.wav"}, AudioError, "there is no file"),
+        ("What?", {"audio2": "/no/such/file.wav"}, AudioError, "There is no file"),
         ("What?", {"audio": b"not audio"}, AudioError, "not audio"),
         ("What?", {"audio": None}, QuestionError, "at least one clip"),
     ],

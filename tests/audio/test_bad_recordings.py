@@ -99,6 +99,31 @@ def test_text_is_not_audio_under_any_name(ending: str, tmp_path: Path) -> None:
     assert str(path) in refusal(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"<!doctype html><html><body>404</body></html>", "is a web page; give a wav"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "is a Git LFS pointer, not the file itself;"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "is a PNG image;"),
+        (b"PK\x03\x04" + bytes(50), "is a zip archive;"),
+        (b"\x93NUMPY\x01\0" + bytes(50), "is a numpy array;"),
+        (b"wvpk" + bytes(50), "is a WavPack file, which Mellow cannot read; convert it to wav or flac."),
+        (b"RIFF\0\0\0\0AVI " + bytes(50), "is an avi file, which Mellow cannot read; convert it to wav or flac."),
+        (b"RIFF\0\0\0\0WAVE" + bytes(50), "is a wav file that cannot be decoded"),
+        (b"fLaC" + bytes(50), "is a flac file that cannot be decoded"),
+        (b"OggS" + bytes(50), "is an ogg file that cannot be decoded"),
+        (b"these are notes", "is not audio in a known format (its content begins with b'these are notes');"),
+    ],
+)
+def test_a_wrong_file_is_named_by_what_is_in_it(content: bytes, what: str) -> None:
+    assert f"'clip.wav' {what}" in refusal(content, name="clip.wav")
+
+
+def test_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "link.wav").symlink_to(tmp_path / "gone.wav")
+    assert "is a link to a file that is not there" in refusal(tmp_path / "link.wav")
+
+
 def test_file_objects_that_do_not_fit(tmp_path: Path, wav: bytes) -> None:
     path = tmp_path / "clip.wav"
     path.write_bytes(wav)

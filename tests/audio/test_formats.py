@@ -90,14 +90,14 @@ def test_a_video_without_sound() -> None:
         frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")
         for piece in [*[frame] * 5, None]:
             out.mux(stream.encode(piece))
-    with pytest.raises(AudioError, match="is an MPEG-4 file .* without an audio track"):
+    with pytest.raises(AudioError, match=r"is an MPEG-4 file .* without an audio track"):
         load(file.getvalue(), RATE)
 
 
 def test_too_long_and_cut_short(made: dict[str, bytes]) -> None:
     with pytest.raises(AudioError, match="is longer than 1 s"):
         load(made["m4a"], RATE, max_seconds=1)
-    with pytest.raises(AudioError, match="is an MPEG-4 file .* that cannot be decoded"):
+    with pytest.raises(AudioError, match=r"is an MPEG-4 file .* that cannot be decoded"):
         load(made["m4a"][: len(made["m4a"]) // 2], RATE)
 
 

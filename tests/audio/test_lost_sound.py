@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import os
+import platform
 import struct
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -67,15 +72,9 @@ def test_joined_files_are_heard_to_the_end(first: str, second: str, encode: Any)
 
 
 @pytest.mark.parametrize(("first", "second"), [("wav", "mp3"), ("mp3", "wav"), ("vorbis", "mp3"), ("opus", "flac")])
-def test_joined_files_of_other_kinds_are_told(
-    first: str, second: str, encode: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    try:
+def test_joined_files_of_other_kinds_are_told(first: str, second: str, encode: Any) -> None:
+    with pytest.raises(AudioError, match=r"behind the samples|bytes are not in"):
         load(encode(tone(4), **HOW[first]) + encode(tone(3), **HOW[second]), RATE)
-    except AudioError as error:
-        assert "behind the samples" in str(error)
-    else:
-        assert "are not heard" in caplog.text
 
 
 def test_joined_files_of_other_rates_and_channels(encode: Any) -> None:
@@ -146,12 +145,15 @@ def test_an_au_that_holds_more_than_it_claims_is_warned_of(encode: Any, caplog: 
 
 
 @pytest.mark.parametrize("kind", ["mp3", "vorbis"])
-def test_a_hole_in_a_file_is_warned_of(kind: str, encode: Any, caplog: pytest.LogCaptureFixture) -> None:
-    data = encode(tone(20), **HOW[kind])
-    middle = len(data) // 2
-    clip = load(data[:middle] + bytes(4_000) + data[middle + 4_000 :], RATE)
-    assert 5 < clip.seconds < 20
+def test_a_hole_in_a_file_is_told(kind: str, encode: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A small one is warned of, a large one refused."""
+    data = encode(np.random.default_rng(0).uniform(-0.5, 0.5, 120 * RATE), **HOW[kind])
+    middle, small, large = len(data) // 2, len(data) // 50, len(data) // 4
+    clip = load(data[:middle] + bytes(small) + data[middle + small :], RATE)
+    assert 100 < clip.seconds < 120
     assert "is damaged" in caplog.text
+    with pytest.raises(AudioError, match=r"is damaged: .* make or fetch the file again"):
+        load(data[:middle] + bytes(large) + data[middle + large :], RATE)
 
 
 @pytest.mark.parametrize("kind", HOW)
@@ -245,9 +247,10 @@ def test_near_silence_is_told_once(encode: Any, caplog: pytest.LogCaptureFixture
     assert caplog.messages == []
 
 
-# --- the samples of the issue ----------------------------------------------------------------------------------------
+# --- C libraries, and the samples of public bug reports --------------------------------------------------------------
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only there C's stderr can be set")
 @pytest.mark.parametrize("seed", range(6))
 def test_c_libraries_do_not_talk(seed: int, encode: Any, capfd: pytest.CaptureFixture[str]) -> None:
     """mpg123 writes lines to stderr about each of these."""
@@ -255,19 +258,14 @@ def test_c_libraries_do_not_talk(seed: int, encode: Any, capfd: pytest.CaptureFi
     data = bytearray(encode(tone(10), **HOW["mp3"]))
     for at in rng.integers(300, len(data), 100):
         data[at] = rng.integers(256)
-    try:
+    with contextlib.suppress(AudioError):
         load(bytes(data), RATE)
-    except AudioError:
-        pass
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only there C's stderr can be set")
 def test_others_keep_their_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     """Python's own writes, of any thread, and C's afterwards."""
-    import ctypes
-    import os
-    import sys
-
     libc = ctypes.CDLL(None)
     with c_libraries_silenced(), c_libraries_silenced():
         thread = threading.Thread(target=lambda: print("from a thread", file=sys.stderr))

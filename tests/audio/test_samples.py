@@ -218,3 +218,11 @@ def test_anything_is_a_clip_or_an_audio_error(source: Any) -> None:
         assert str(error).endswith(".")
     else:
         assert np.isfinite(clip.waveform_S).all()
+
+
+def test_tensors_of_torch() -> None:
+    torch = pytest.importorskip("torch")
+    for tensor in (torch.tensor(X), torch.tensor(X, requires_grad=True), torch.tensor(X)[None].bfloat16()):
+        clip = clip_of((tensor, torch.tensor(RATE)), RATE)
+        assert np.abs(clip.waveform_S - X).max() < 0.01
+        assert "mellow.Clip(samples, rate)" in refusal(tensor)

@@ -152,7 +152,7 @@ def test_more_than_one_in_a_hundred_stops_the_run(cache: FeatureCache, recording
 
 def test_a_missing_clip_counts_as_one_that_cannot_be_heard(cache: FeatureCache, fill: Fill) -> None:
     with pytest.raises(
-        DataError, match=r"Too many clips cannot be heard \(1\); the last: there is no file .*gone\.wav"
+        DataError, match=r"Too many clips cannot be heard \(1\); the last: There is no file .*gone\.wav"
     ):
         fill(cache, ["gone.wav"])
 

@@ -7,22 +7,20 @@ that nothing of it is left out is seen to in `parts`, that nothing gets lost in 
 
 from __future__ import annotations
 
-import io
 import logging
-import operator
-import os
-import stat
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from typing import Any, BinaryIO
+from contextlib import closing
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
 from mellow.audio.collect import MAX_SECONDS, Collector
-from mellow.audio.parts import SLACK_SECONDS, Part, Window, parts_of
+from mellow.audio.opening import READABLE, opened, reason
+from mellow.audio.parts import parts_of
 from mellow.audio.quiet import c_libraries_silenced
-from mellow.audio.recognise import Kind, read_at, recognise
+from mellow.audio.recognise import Kind, recognise
+from mellow.audio.riff import SLACK_SECONDS
+from mellow.audio.window import Part, Window, read_at
 from mellow.errors import AudioError
 from mellow.types import Clip
 
@@ -30,9 +28,7 @@ __all__ = ["load"]
 
 log = logging.getLogger(__name__)
 
-READABLE = "a wav, flac, ogg, opus, mp3 or aiff file"
 GAPLESS_SECONDS = 0.3  # what decoders of lossy formats leave out at both ends, at low rates
-READ_AHEAD = 1 << 16  # bytes
 BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # of a sample
 MOST_UNHEARD = 0.25  # headers and pictures may be as long as this part of the samples
 FIRST_BYTES = 16  # of an unknown file, to be shown
@@ -51,7 +47,7 @@ def load(source: object, sample_rate: int, *, max_seconds: float = MAX_SECONDS, 
     format tells: wav and flac), not finite, too long, or has an impossible rate or number of channels. An mp3 or ogg
     file that ends early is as long as what is there.
     """
-    with _opened(source, name) as (file, size, name):
+    with opened(source, name) as (file, size, name):
         collector = Collector(name, sample_rate, max_seconds)
         try:
             kind = recognise(file, size)
@@ -60,7 +56,7 @@ def load(source: object, sample_rate: int, *, max_seconds: float = MAX_SECONDS, 
             else:
                 _decode_parts(file, size, kind, collector)
         except OSError as error:
-            raise AudioError(f"{name!r} cannot be read ({_reason(error)}); check the disk that it is on.") from error
+            raise AudioError(f"{name!r} cannot be read ({reason(error)}); check the disk that it is on.") from error
     return collector.clip()
 
 
@@ -183,125 +179,7 @@ def _unreadable(file: BinaryIO, kind: Kind | None, name: str, error: Exception) 
     return f"{name!r} is {kind.what}, which Mellow cannot read; convert it to wav or flac."
 
 
-@contextmanager
-def _opened(source: object, name: str | None) -> Iterator[tuple[BinaryIO, int, str]]:
-    """A source as an open binary file, its size in bytes, and its name."""
-    if isinstance(source, (str, os.PathLike)):
-        path = _path(source)
-        name = name or path
-        size = _file_size(path, name)
-        try:
-            file = open(path, "rb")  # noqa: SIM115  # closed below
-        except OSError as error:
-            raise AudioError(f"{name!r} cannot be opened ({_reason(error)}); check its permissions.") from error
-        with file:
-            yield file, size, name
-        return
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        data = io.BytesIO(source)
-        name = name or "<bytes>"
-        yield data, _not_empty(data.getbuffer().nbytes, name), name
-        return
-    own_name = getattr(source, "name", None)
-    name = name or (own_name if isinstance(own_name, str) else "<stream>")
-    size = _stream_size(source, name)
-    with io.BufferedReader(_Stream(source, size, name), READ_AHEAD) as stream:
-        yield stream, size, name
-
-
-class _Stream(io.RawIOBase):
-    """A user's file object, which may do anything, as one that reads or raises AudioError. It is not closed."""
-
-    def __init__(self, stream: Any, size: int, name: str) -> None:
-        self._stream, self._size, self._name = stream, size, name
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), self._size - self._at)
-        if wanted <= 0:
-            return 0
-        try:
-            self._stream.seek(self._at)
-            data = memoryview(self._stream.read(wanted))[:wanted]
-            buffer[: len(data)] = data
-        except Exception as error:
-            raise AudioError(f"{self._name!r} cannot be read ({_reason(error)}); give its bytes instead.") from error
-        if len(data) == 0:
-            raise AudioError(f"{self._name!r} ended at byte {self._at:,} of {self._size:,}; give its bytes instead.")
-        self._at += len(data)
-        return len(data)
-
-
-def _path(source: str | os.PathLike[str]) -> str:
-    try:
-        return os.fsdecode(source)
-    except Exception as error:  # a user's __fspath__ may raise anything
-        raise AudioError(
-            f"A path of type {type(source).__name__} cannot be used ({_reason(error)}); give a str."
-        ) from error
-
-
-def _file_size(path: str, name: str) -> int:
-    try:
-        status = os.stat(path)
-    except FileNotFoundError as error:
-        if path == "":
-            raise AudioError("The path of the clip is empty; give the name of a file.") from error
-        if os.path.islink(path):
-            raise AudioError(f"{name!r} is a link to a file that is not there; check where it leads.") from error
-        if "://" in path:
-            raise AudioError(f"{name!r} is an address, not a file; download it first.") from error
-        raise AudioError(f"There is no file {name!r}; check the path.") from error
-    except (OSError, ValueError) as error:  # ValueError: a zero character in the path
-        raise AudioError(f"{name!r} cannot be opened ({_reason(error)}); check the path.") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise AudioError(f"{name!r} is a directory; give one of the files in it.")
-    if not stat.S_ISREG(status.st_mode):
-        raise AudioError(f"{name!r} is a pipe or a device, not a file; save it to a file first.")
-    return _not_empty(status.st_size, name)
-
-
-def _stream_size(stream: Any, name: str) -> int:
-    """Length in bytes of a file object."""
-    try:
-        size = 0 if isinstance(stream, io.TextIOBase) else operator.index(stream.seek(0, io.SEEK_END) or stream.tell())
-        stream.seek(0)
-        is_binary = isinstance(stream.read(0), bytes)
-    except Exception as error:  # it may do anything
-        raise AudioError(f"{name!r} is not an open file that can seek; give its bytes instead.") from error
-    if not is_binary:
-        raise AudioError(f"{name!r} is open as text; open it with mode 'rb'.")
-    return _not_empty(size, name)
-
-
-def _not_empty(size: int, name: str) -> int:
-    if size == 0:
-        raise AudioError(f"{name!r} is empty; give {READABLE}.")
-    return size
-
-
 def _because(error: Exception) -> str:
     """The cause in brackets, if it is one: libsndfile's "not recognised" and "does not exist" tell nothing here."""
-    reason = "" if getattr(error, "code", None) in (1, 7) else _reason(error)
-    return f" ({reason})" if reason else ""
-
-
-def _reason(error: Exception) -> str:
-    """The cause in an exception's own words, fit for the middle of a sentence."""
-    text = error.error_string if isinstance(error, soundfile.LibsndfileError) else getattr(error, "strerror", None)
-    if text is None:
-        text = str(error) or type(error).__name__
-    return " ".join(text.removeprefix("Error : ").split()).rstrip(". ")
+    text = "" if getattr(error, "code", None) in (1, 7) else reason(error)
+    return f" ({text})" if text else ""

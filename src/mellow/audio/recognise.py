@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from mellow.audio import mpeg
+from mellow.audio.window import read_at
 
-__all__ = ["Kind", "read_at", "recognise"]
+__all__ = ["Kind", "recognise"]
 
 HEAD = 64  # bytes that are looked at
 
@@ -60,11 +61,6 @@ KINDS: tuple[tuple[int, bytes, Kind], ...] = (  # offset, bytes there, kind
     (0, b"\x1f\x8b", Kind("a gzip archive", audio=False)),
     (0, b"\x93NUMPY", Kind("a numpy array", audio=False)),
 )
-
-
-def read_at(file: BinaryIO, at: int, count: int) -> bytes:
-    file.seek(at)
-    return file.read(count)
 
 
 def recognise(file: BinaryIO, size: int) -> Kind | None:
