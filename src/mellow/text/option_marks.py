@@ -146,7 +146,7 @@ def _listed(text: str, run: Sequence[Mark], marks: Sequence[Mark], style: re.Pat
     options, behind = trim(texts)
     options = unquote(options)
     offered = introduces(before[-NEAR:])
-    if not are_options(options) or (word == "and" and not offered):
+    if not are_options(options) or (word == "and" and not offered) or (word and _runs_on(before, options)):
         return None
     if not offered and (are_tasks(options) and not before.rstrip().endswith("?")):
         return None
@@ -154,6 +154,12 @@ def _listed(text: str, run: Sequence[Mark], marks: Sequence[Mark], style: re.Pat
         return None
     end = len(text) - len(behind)
     return Listed(options, run[0].start, end, _is_clear([*run, Mark("", end, end)], marks, loose))
+
+
+def _runs_on(before: str, options: Sequence[str]) -> bool:
+    """Whether a sentence may go on behind its last option: "Is it a) a dog or b) a cat in the clip?"."""
+    *others, last = (len(option.split()) for option in options)
+    return last > max(others) + 1 and before.rstrip()[-1:].isalnum()
 
 
 def _begins(before: str) -> bool:

@@ -19,14 +19,15 @@ PLAIN = HALF_WIDTH | str.maketrans("、。【】“”„«»‘’–—•‣�
 WITHIN = r"[^.:;?!\n=|]{0,60}?"  # more words of an introduction
 COLON = r"(?: ?[:=] ?| ?:?\n)"
 INTRODUCTION = re.compile(
-    rf"\b(?:options?|choices|alternatives|answers|one of|(?:of|from|between|among) the following){WITHIN}{COLON}"
+    rf"\b(?:options|choices){WITHIN}{COLON}|\b(?:option|alternatives|answers)(?: are)?{COLON}"
+    rf"|\b(?:of|from|between|among)(?: any| one of)? (?:the following|these|those)(?: \w+)?{COLON}|\bone of{COLON}"
     r"|\b(?:options|choices)(?: are| include|)(?: - | (?=[\[\"']))"
     rf"|\b(?:choose|pick|select)\b(?={WITHIN}\b(?:one|from|between|among|best|correct|right|an?)\b){WITHIN}{COLON}"
     rf"|\b(?:which|what|who) {WITHIN}\b(?:the following|these)\b{WITHIN}[:?][ \n]",
     re.IGNORECASE,
 )
 SENTENCE_LIST = re.compile(
-    r"\b(?:(?:options|choices|alternatives) (?:are|include)|(?:choose|pick|select)(?: one)? (?:from|between|among|one of)"
+    r"\b(?:(?:options|choices|alternatives|possible answers) (?:are|include)|(?:choose|pick|select)(?: one)? (?:from|between|among|one of)"
     r"|(?:pick|choose|select) one of) (?!(?:the|these|those|your|two|all|both|this|that|each)\b)",
     re.IGNORECASE,
 )
@@ -147,6 +148,8 @@ def _split(text: str, separator: str, prose: bool) -> tuple[str, ...]:
         pieces = re.split(r" (?:or|and) " if prose else r" or ", text)
         return tuple(pieces) if len(pieces) == 2 else ()
     pieces = [piece.strip(" ,;|/") for piece in (_at_commas(text) if separator == "," else text.split(separator))]
+    if prose and len(pieces) < 3 and not re.search(r" (?:or|and) ", text):
+        return ()  # "Your options are open, so be creative."
     *first, last = [piece for piece in pieces if piece] or [""]
     last = re.sub(r"^(?:or|and) ", "", plain := last)
     if separator != "," or not first or last != plain:
