@@ -70,5 +70,5 @@ def decide(options: Sequence[str], scores: np.ndarray, rule: ChoiceRule) -> Answ
     shares = tuple(float(p) for p in np.exp(log_softmax(scores / rule.temperature)))
     best = int(scores.argmax())
     if shares[best] < rule.abstain_below:
-        return Answer("I cannot tell.", None, shares, "abstained")
-    return Answer(options[best], options[best], shares, "choice")
+        return Answer("I cannot tell.", None, tuple(options), shares, "abstained")
+    return Answer(options[best], options[best], tuple(options), shares, "choice")

@@ -19,13 +19,14 @@ VERB = (
 ASKING = "which|what|who|whose|where|when|why|how|is|are|am|was|were|do|does|did|can|could"
 TRAILING = re.compile(
     rf"(?<=[.!?;:)]) (?=(?:{VERB})\b)"  # an instruction behind a stop
-    r"| ?\((?=(?:choose|select|pick|answer)\b)"
+    r"| ?[(-] ?(?=(?:choose|select|pick|answer|reply|respond|please|(?:only|just) (?:the|one|a)|one (?:letter|word))\b)"
+    r"|(?-i: (?=Thanks\b|Thank you\b))"
     r"|(?-i: (?=(?:Answer|Respond|Reply|Choose|Select|Pick|Please|Output|Explain|Return|Give) "
     r"(?:with|the|one|only|by|a|an|in|using|your|just|from|choose|select|answer|give|respond|reply)\b))"
-    r"| (?=(?:answer|response|output) ?:)"
-    rf"|(?<=[.!?;])[ \n](?=(?:{ASKING})\b[^?]*\?$)"  # a question of its own: "... dog; cat. Which one do you hear?"
-    r"|, (?=(?:which|what|who|where|when|how)\b[^?]*\?$)"
-    r"| (?=which (?:one|of)\b[^?]*\?$)",
+    r"| (?=(?:(?:answer|respond|reply) (?:with|by|using)\b|(?:answer|response|output|question|note) ?:))"
+    rf"|(?<=[.!?;])[ \n](?=(?:{ASKING})\b[^?]{{0,300}}\?$)"  # a question of its own: "... dog; cat. Which one is it?"
+    r"|, (?=(?:which|what|who|where|when|how)\b[^?]{0,300}\?$)"
+    r"| (?=which (?:one|of)\b[^?]{0,300}\?$)",
     re.IGNORECASE,
 )
 INTRODUCING = re.compile(
@@ -51,13 +52,27 @@ def are_tasks(texts: Sequence[str]) -> bool:
 
 
 def are_options(texts: Sequence[str]) -> bool:
-    """Whether these may be options: two or more texts with a letter or digit in each, not all the same."""
-    return len({text.casefold() for text in texts}) > 1 and all(any(map(str.isalnum, text)) for text in texts)
+    """Whether these may be options: two or more texts, not all the same, each with words and closed brackets."""
+    if len({text.casefold() for text in texts}) < 2 or not all(any(map(str.isalnum, text)) for text in texts):
+        return False
+    if re.search(r"\bplease\W*$", texts[-1]) and not texts[0].endswith("please"):
+        return False  # "harp, please": an option or not
+    return not any(text.endswith(":") or text.count('"') % 2 or _unbalanced(text) is not None for text in texts)
+
+
+def _unbalanced(text: str) -> int | None:
+    """Where a bracket closes that was not opened, or the length where one is not closed; else None."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth < 0:
+            return place
+    return len(text) if depth else None
 
 
 def join_words(text: str) -> tuple[str, str]:
     """A text without "or" or "and" at its end, and that word."""
-    found = re.search(r"(?:^|[\s,;])(or|and|and/or),?$", text.rstrip(EDGE), re.IGNORECASE)
+    found = re.search(r"(?:^|[\s,;])(or|and|and/or)(?: then)?,?$", text.rstrip(EDGE), re.IGNORECASE)
     return (text[: found.start()].rstrip(EDGE), found.group(1).lower()) if found else (text, "")
 
 
@@ -79,7 +94,7 @@ def until_trailing(line: str) -> str:
 
 def is_trailing(line: str) -> bool:
     """Whether a line is no option but an instruction or a question behind the options."""
-    return bool(TRAILING.match(f". {line}"))
+    return bool(TRAILING.match(f". {line}", 1))
 
 
 def _ends(others: Sequence[str], last: str) -> list[int]:
@@ -90,7 +105,9 @@ def _ends(others: Sequence[str], last: str) -> list[int]:
     ends.append(last.find("\n\n"))
     if not any(SENTENCE.search(text) for text in others):
         ends += [found.start() + 1 for found in [SENTENCE.search(last)] if found]
-    ends += [found.start() for found in [TRAILING.search(last)] if found]
+    if not any(TRAILING.search(text) for text in others):
+        ends += [found.start() for found in [TRAILING.search(last)] if found]
+    ends += [place for place in [_unbalanced(last)] if place is not None]
     return [end for end in ends if end >= 0]
 
 

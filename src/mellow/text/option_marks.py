@@ -36,11 +36,12 @@ NAME = r"(?:(?:[Oo]ption|OPTION|[Cc]hoice) )?"
 LINE = r"(?:(?:(?<=\n)|^)[-*+] )?"  # a bullet in front of a mark
 BRACKETS, HALF, DOT, COLON, DASH, QUOTED, CELL, CIRCLED = (
     re.compile(
-        rf"{LINE}(?<![A-Za-z0-9)\]]){NAME}\**(?:\(({LABEL})\)|\[({LABEL})\]|\{{({LABEL})\}}|<({LABEL})>)[.:]?\** ?"
+        rf"{LINE}(?<![A-Za-z0-9)\]]){NAME}\*{{0,3}}"
+        rf"(?:\(({LABEL})\)|\[({LABEL})\]|\{{({LABEL})\}}|<({LABEL})>)[.:]?\*{{0,3}} ?"
     ),
-    re.compile(rf"{LINE}(?<![^\s,;.:?!]){NAME}\**({LABEL})[)\]]\** ?"),
-    re.compile(rf"{LINE}(?<!\S){NAME}\**(?:({LABEL})\.\**(?=[\s\"'])|([^\W\d_])\.(?=[^\W\d_]{{2}})) ?"),
-    re.compile(rf"{LINE}(?<!\S){NAME}\**({LABEL}) ?:\**(?=[\s\"']) ?"),
+    re.compile(rf"{LINE}(?<![^\s,;.:?!]){NAME}\*{{0,3}}({LABEL})[)\]]\*{{0,3}} ?"),
+    re.compile(rf"{LINE}(?<!\S){NAME}\*{{0,3}}(?:({LABEL})\.\*{{0,3}}(?=[\s\"'])|([^\W\d_])\.(?=[^\W\d_]{{2}})) ?"),
+    re.compile(rf"{LINE}(?<!\S){NAME}\*{{0,3}}({LABEL}) ?:\*{{0,3}}(?=[\s\"']) ?"),
     re.compile(rf"{LINE}(?<!\S){NAME}({LABEL}) [-=] "),
     re.compile(rf"""(?<![^\s{{,])["']({LABEL})["'] ?: ?"""),
     re.compile(rf"(?:(?<=\n)|^)\| ?({LABEL}) ?\| ?"),
@@ -55,14 +56,14 @@ HEADING = re.compile(
     re.IGNORECASE,
 )  # a line of its own, or in front of a colon
 ORDER = re.compile(
-    r"(?:please |now |then )*(?:describe|comment|discuss|explain|report|say|tell|list|answer|order|rank|sort|arrange|put|rate"
-    r"|summari[sz]e|do|compare|write|note|mention|consider)\b(?!.*\b(?:which|what|who)\b)",
+    r"(?:please |now |then )*(?:describe|comment|discuss|explain|report|say|tell|list|answer|order|rank|sort|arrange"
+    r"|put|summari[sz]e|do|compare|write|note|mention|consider)\b(?!.*\b(?:which|what|who)\b)",
     re.IGNORECASE,
 )
 BEFORE_LIST = tuple("\n.?!:;,")
 ASKED = re.compile(r"\b(?:which|what|who|where|when|how|identify|name|classify|guess)\b", re.IGNORECASE)
 START = attrgetter("start")
-YES_NO = re.compile(r"[\W_]*(?:is|are|am|was|were|do|does|did|can|could|has|have)\b", re.IGNORECASE)
+ASIDE = re.compile(r"[\W_]*(?:when|where|why|how|is|are|am|was|were|do|does|did|can|could|has|have)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Listed:
 
 
 def marked(text: str) -> tuple[str, ...] | None:
-    """The options of the one list with marks; () where there are several or an unclear one, None where there is none."""
+    """The options of the one list with marks; () where there are several or it is unclear, None without a list."""
     for style in STYLES:
         marks = [Mark(next(filter(None, m.groups())), m.start(), m.end()) for m in style.finditer(text)]
         starting = [mark for mark in marks if mark.start == 0 or text[mark.start - 1] == "\n"]
@@ -96,7 +97,7 @@ def marked(text: str) -> tuple[str, ...] | None:
 
 
 def bulleted(text: str) -> tuple[str, ...] | None:
-    """The options of the one list with bullets; () where there are several, None where there is none."""
+    """The options of the one list with bullets; () where there are several, None without a list."""
     lists = []
     for found in BULLETS.finditer(text):
         options = tuple(line[2:].strip(" ,;") for line in found.group().strip("\n").split("\n"))
@@ -116,7 +117,7 @@ def _lists(text: str, marks: Sequence[Mark], style: re.Pattern[str]) -> list[Lis
 
 
 def _runs(marks: Sequence[Mark]) -> Iterator[list[Mark]]:
-    """Marks that count up from the first label of a sequence without a gap, as long as it goes, from each such label."""
+    """Marks that count up without a gap from the first label of a sequence, as long as they go."""
     places: dict[str, list[int]] = {}
     for place, mark in enumerate(marks):
         places.setdefault(mark.label, []).append(place)
@@ -146,7 +147,7 @@ def _listed(text: str, run: Sequence[Mark], marks: Sequence[Mark], style: re.Pat
     options, behind = trim(texts)
     options = unquote(options)
     offered = introduces(before[-NEAR:])
-    if not are_options(options) or (word == "and" and not offered) or (word and _runs_on(before, options)):
+    if not are_options(options) or (word == "and" and not offered) or _runs_on(before, options, word):
         return None
     if not offered and (are_tasks(options) and not before.rstrip().endswith("?")):
         return None
@@ -156,10 +157,13 @@ def _listed(text: str, run: Sequence[Mark], marks: Sequence[Mark], style: re.Pat
     return Listed(options, run[0].start, end, _is_clear([*run, Mark("", end, end)], marks, loose))
 
 
-def _runs_on(before: str, options: Sequence[str]) -> bool:
-    """Whether a sentence may go on behind its last option: "Is it a) a dog or b) a cat in the clip?"."""
+def _runs_on(before: str, options: Sequence[str], word: str) -> bool:
+    """Whether the marks may be part of a sentence that goes on: "Is it a) a dog or b) a cat in the clip?"."""
+    words, first = before.split()[-1:], options[0].split()[-1:]
+    if words == first and len(options[0].split()) < 6:  # "Is clip (a) louder than clip (b)?"
+        return True
     *others, last = (len(option.split()) for option in options)
-    return last > max(others) + 1 and before.rstrip()[-1:].isalnum()
+    return bool(word) and last > max(others) + 1 and before.rstrip()[-1:].isalnum()
 
 
 def _begins(before: str) -> bool:
@@ -186,10 +190,10 @@ def _leads(before: str, options: Sequence[str], *, loose: bool) -> bool:
 
 
 def _is_talk(before: str, behind: str, style: re.Pattern[str]) -> bool:
-    """Whether this is told rather than offered: "I hear a) a dog b) a cat. Am I right?", "A: Hello. B: Hi. Who is it?"."""
+    """Whether this is told, not offered: "I hear a) a dog b) a cat. Am I right?" or "A: Hello. B: Hi. Who is it?"."""
     if "?" in before or introduces(before):
         return False
-    return bool(YES_NO.match(behind)) or (style is COLON and "?" in behind)
+    return bool(ASIDE.match(behind)) or (style is COLON and "?" in behind)
 
 
 def _is_clear(run: Sequence[Mark], marks: Sequence[Mark], loose: bool) -> bool:

@@ -7,6 +7,7 @@ an open one. An alternative in prose ("Is it a dog or a cat?", "Answer yes or no
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from mellow.text.option_lists import are_options, are_tasks, is_trailing, trim, unquote, until_trailing
 from mellow.text.option_marks import bulleted, marked
@@ -14,30 +15,37 @@ from mellow.text.option_marks import bulleted, marked
 __all__ = ["find_options"]
 
 HALF_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-PLAIN = HALF_WIDTH | str.maketrans("、。【】“”„«»‘’–—•‣◦▪●·", ',.[]"""""\'\'--******')
+PLAIN = HALF_WIDTH | str.maketrans("`、。【】“”„«»‘’–—•‣◦▪●·", '\',.[]"""""\'\'--******')
 
+MOST = 8  # places that are looked at, so that no text takes long
 WITHIN = r"[^.:;?!\n=|]{0,60}?"  # more words of an introduction
 COLON = r"(?: ?[:=] ?| ?:?\n)"
 INTRODUCTION = re.compile(
-    rf"\b(?:options|choices){WITHIN}{COLON}|\b(?:option|alternatives|answers)(?: are)?{COLON}"
+    rf"(?<!\bmy )(?<!\bhis )(?<!\bher )\b(?:options|choices){WITHIN}{COLON}"
+    rf"|\b(?:option|alternatives|answers)(?: are)?{COLON}"
     rf"|\b(?:of|from|between|among)(?: any| one of)? (?:the following|these|those)(?: \w+)?{COLON}|\bone of{COLON}"
     r"|\b(?:options|choices)(?: are| include|)(?: - | (?=[\[\"']))"
     rf"|\b(?:choose|pick|select)\b(?={WITHIN}\b(?:one|from|between|among|best|correct|right|an?)\b){WITHIN}{COLON}"
+    rf"|(?:^|(?<=[.?!,;] )|(?<=\n))(?:choose|pick|select)(?: from| one)? ?: ?"
     rf"|\b(?:which|what|who) {WITHIN}\b(?:the following|these)\b{WITHIN}[:?][ \n]",
     re.IGNORECASE,
 )
 SENTENCE_LIST = re.compile(
-    r"\b(?:(?:options|choices|alternatives|possible answers) (?:are|include)|(?:choose|pick|select)(?: one)? (?:from|between|among|one of)"
+    r"\b(?:(?:options|choices|alternatives|possible answers) (?:are|include)|(?:choose|pick|select)"
+    r"(?: one)? (?:from|between|among|one of)"
     r"|(?:pick|choose|select) one of) (?!(?:the|these|those|your|two|all|both|this|that|each)\b)",
     re.IGNORECASE,
 )
 EITHER = re.compile(r"\b(?:what|which|who|where|how|whose)\b[^.:;?!\n]{0,80}: (?=[^\n:;?!]{1,300}\?$)", re.IGNORECASE)
 BARS = re.compile(r"\? ?\n?(?=[^?\n|]{1,300}\|)")
-ARRAY = re.compile(r"(?=\[ ?[\"'])|(?:(?<=\?) |(?<=\n))(?=\[)")
+ARRAY = re.compile(r"(?=\[ ?[\"'])|(?:(?<=\?) |(?<=\n)|(?<=options )|(?<=choices ))(?=\[)")
 QUOTE = re.compile(r"""(?<!\w)(["'])([^\n]{1,300}?)\1(?=\s*(?:[,;\]})/|.?!]|$|or\b|and\b))""")
 LABELLED = re.compile(r"[(\[]?(?:\d{1,2}|[A-Za-z])[)\].:] ")
 GAP = re.compile(r"[\s,;|/]*(?:or|and)?\s*")
-CLAUSE = re.compile(r"(?:is|are|was|were|do|does|did|can|could|which|what|who|where|when|why|how)\b", re.IGNORECASE)
+CLAUSE = re.compile(
+    r"(?:it's|it|that|there|he|she|they|you|I|is|are|was|were|do|does|did|can|could|which|what|who|where|when|why|how)\b",
+    re.IGNORECASE,
+)
 
 
 def find_options(question: str) -> tuple[str, ...]:
@@ -81,7 +89,7 @@ def _introduced(text: str) -> tuple[str, ...] | None:
 def _apart(text: str) -> tuple[str, ...] | None:
     """A list that its writing tells apart: in a sentence that offers it, in square brackets, or parted by bars."""
     for pattern in (SENTENCE_LIST, ARRAY, BARS, EITHER):
-        for match in pattern.finditer(text):
+        for match in islice(pattern.finditer(text), MOST):
             options = _parted(text[match.end() :], prose=pattern is SENTENCE_LIST)
             if options and (pattern is not EITHER or _is_either(text, options)):
                 return options
@@ -131,7 +139,7 @@ def _inside(body: str) -> str:
     """What the brackets hold that a body begins with; the body itself where it begins with none."""
     close = {"[": "]", "{": "}", "(": ")"}.get(body[:1])
     inside, _, behind = body[1:].partition(close or "\0")
-    return inside.strip() if close and behind[:1] not in (",", ";", "|") else body
+    return inside.strip() if close and not re.match(r" ?[,;|] ?[\[({]", behind) else body
 
 
 def _lines(body: str) -> list[str]:
