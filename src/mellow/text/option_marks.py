@@ -40,7 +40,9 @@ BRACKETS, HALF, DOT, COLON, DASH, QUOTED, CELL, CIRCLED = (
         rf"(?:\(({LABEL})\)|\[({LABEL})\]|\{{({LABEL})\}}|<({LABEL})>)[.:]?\*{{0,3}} ?"
     ),
     re.compile(rf"{LINE}(?<![^\s,;.:?!]){NAME}\*{{0,3}}({LABEL})[)\]]\*{{0,3}} ?"),
-    re.compile(rf"{LINE}(?<!\S){NAME}\*{{0,3}}(?:({LABEL})\.\*{{0,3}}(?=[\s\"'])|([^\W\d_])\.(?=[^\W\d_]{{2}})) ?"),
+    re.compile(
+        rf"{LINE}(?<!\S){NAME}\*{{0,3}}(?:({LABEL})\.\*{{0,3}}(?=[\s\"'])|(\d{{1,2}}|[^\W\d_])\.(?=[^\W\d_]{{2}})) ?"
+    ),
     re.compile(rf"{LINE}(?<!\S){NAME}\*{{0,3}}({LABEL}) ?:\*{{0,3}}(?=[\s\"']) ?"),
     re.compile(rf"{LINE}(?<!\S){NAME}({LABEL}) [-=] "),
     re.compile(rf"""(?<![^\s{{,])["']({LABEL})["'] ?: ?"""),
