@@ -112,7 +112,7 @@ def _ends(others: Sequence[str], last: str) -> list[int]:
 
 
 def _without_stops(texts: list[str]) -> list[str]:
-    """Full stops are part of sentences, but not of "A. Dog. B. Cat." (two words or fewer each) or of a last text alone."""
+    """Full stops are part of sentences, but not of one or two words ("A. Dog. B. Cat.") or of a last text alone."""
     ends = [text.rstrip("\"'").endswith(".") and not re.search(r"\b[A-Za-z]\. ?[A-Za-z]\.$", text) for text in texts]
     if any(ends[:-1]) and not (all(ends) and len(" ".join(texts).split()) <= 2 * len(texts)):
         return [re.sub(r"(?<!\.)\.\.$", ".", text) for text in texts]
