@@ -67,7 +67,9 @@ class Answer:
 
     text: the answer in words (for a choice, the option's text).
     choice: the chosen option's text, or None for an open question or an abstention.
-    probabilities: one per option, in the order given; empty for an open question.
+    options: those chosen from, in order: the choices given, else the options found in the question; empty for an open
+        question.
+    probabilities: one per option, in the same order.
     stop_reason: `end` (the model ended), `length` (max_new_tokens reached), `choice`, `abstained`.
     seconds: wall time from the clip's samples to the answer.
     windows: of a long clip that was asked about window by window, the answer of each; else empty.
@@ -77,6 +79,7 @@ class Answer:
 
     text: str
     choice: str | None = None
+    options: tuple[str, ...] = ()
     probabilities: tuple[float, ...] = ()
     stop_reason: StopReason = "end"
     seconds: float = field(default=0.0, compare=False)

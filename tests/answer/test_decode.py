@@ -287,6 +287,7 @@ def test_impossible_rules(how: dict[str, Any]) -> None:
 def test_the_option_with_the_highest_score_is_chosen() -> None:
     chosen = decide(["dog", "cat", "rain"], np.array([-3.0, -1.0, -2.0]), ChoiceRule())
     assert (chosen.text, chosen.choice, chosen.stop_reason) == ("cat", "cat", "choice")
+    assert chosen.options == ("dog", "cat", "rain")
     assert sum(chosen.probabilities) == pytest.approx(1)
     assert np.argsort(chosen.probabilities).tolist() == [0, 2, 1]
 
@@ -301,7 +302,7 @@ def test_temperature_makes_probabilities_surer_but_not_other_choices() -> None:
 def test_no_option_is_chosen_when_none_is_probable_enough() -> None:
     scores = np.array([0.0, 0.1])
     unsure = decide(["a", "b"], scores, ChoiceRule(abstain_below=0.6))
-    assert (unsure.choice, unsure.stop_reason) == (None, "abstained")
+    assert (unsure.choice, unsure.options, unsure.stop_reason) == (None, ("a", "b"), "abstained")
     assert unsure.text
     assert sum(unsure.probabilities) == pytest.approx(1)
     assert decide(["a", "b"], scores, ChoiceRule(abstain_below=0.5)).choice == "b"

@@ -188,13 +188,18 @@ def test_options_scored_in_one_pass_are_scored_as_one_by_one(tiny: Mellow, tone:
 
 def test_options_in_the_question_are_chosen_from(tiny: Mellow, tone: Any) -> None:
     answer = tiny.ask(tone(440, 2.0), "What is it?\n(a) dog\n(b) a cat meows\n(c) rain")
-    assert answer.choice in ("dog", "a cat meows", "rain")
+    assert answer.options == ("dog", "a cat meows", "rain")
+    assert answer.choice in answer.options
     assert len(answer.probabilities) == 3
+    assert tiny.ask(tone(440, 2.0), "What is it?", sampling=SHORT).options == ()
 
 
 def test_given_choices_win_over_options_in_the_question(tiny: Mellow, tone: Any) -> None:
     answer = tiny.ask(tone(440, 2.0), "Is it (a) a dog (b) a cat?", choices=("yes", "no"))
+    assert answer.options == ("yes", "no")
     assert answer.choice in ("yes", "no")
+    item = {"audio": tone(440, 2.0), "question": "Is it (a) a dog (b) a cat?", "choices": ("yes", "no")}
+    assert tiny.ask_many([item])[0].options == ("yes", "no")
 
 
 def with_rule(model: Mellow, **rule: Any) -> Mellow:

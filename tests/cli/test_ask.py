@@ -38,8 +38,8 @@ def test_json(run: Run, loaded: Mellow, tone: Any) -> None:
     result = run("ask", tone(), "What is it?", "--json", *FEW)
     answer = json.loads(result.stdout)
     assert result.stdout.count("\n") == 1
-    assert {"text", "choice", "probabilities", "stop_reason", "seconds", "model"} <= set(answer)
-    assert (answer["model"], answer["choice"], answer["probabilities"]) == ("mini", None, [])
+    assert {"text", "choice", "options", "probabilities", "stop_reason", "seconds", "model"} <= set(answer)
+    assert (answer["model"], answer["choice"], answer["options"], answer["probabilities"]) == ("mini", None, [], [])
     assert answer["stop_reason"] in ("end", "length")
     assert answer["seconds"] > 0
 
@@ -74,6 +74,16 @@ def test_options_in_the_question(run: Run, loaded: Mellow, tone: Any, monkeypatc
     lines = run("ask", tone(), "Which? a) dog b) rain c) bell", "-v").stdout.splitlines()
     assert lines[0] in ("dog", "rain", "bell")
     assert [line.split()[1] for line in lines[1:]] == ["dog", "rain", "bell"]
+    answer = json.loads(run("ask", tone(), "Which? Options: dog; rain. Answer with one word.", "--json").stdout)
+    assert answer["options"] == ["dog", "rain"]
+    assert len(answer["probabilities"]) == 2
+
+
+def test_choices_win_over_options_in_the_question(run: Run, loaded: Mellow, tone: Any) -> None:
+    words = ("--choice", "yes", "--choice", "no", "--json")
+    answer = json.loads(run("ask", tone(), "Which? a) dog b) rain c) bell", *words).stdout)
+    assert answer["options"] == ["yes", "no"]
+    assert answer["choice"] in ("yes", "no")
 
 
 def test_two_clips(run: Run, loaded: Mellow, tone: Any) -> None:
@@ -116,7 +126,7 @@ def test_standard_input(run: Run, loaded: Mellow, tone: Any) -> None:
 def test_control_characters_of_an_answer_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     from mellow.types import Answer
 
-    ask_command.show(Answer("a\x1b[2Jb", probabilities=(1.0,)), ["\x07bell"], verbose=True)
+    ask_command.show(Answer("a\x1b[2Jb", options=("\x07bell",), probabilities=(1.0,)), verbose=True)
     assert capsys.readouterr().out == "a\\x1b[2Jb\n 1.000  \\x07bell\n"
 
 

@@ -72,5 +72,5 @@ def decide(options: Sequence[str], scores: np.ndarray, rule: ChoiceRule) -> Answ
     shares = tuple(float(p) for p in np.exp(logs)[np.searchsorted(first, places)])
     best = int(scores.argmax())
     if shares[best] < rule.abstain_below:
-        return Answer("I cannot tell.", probabilities=shares, stop_reason="abstained")
-    return Answer(options[best], options[best], probabilities=shares, stop_reason="choice")
+        return Answer("I cannot tell.", None, tuple(options), shares, stop_reason="abstained")
+    return Answer(options[best], options[best], tuple(options), shares, stop_reason="choice")

@@ -129,11 +129,7 @@ def ask(
     elif is_terminal() and not choices and not find_options(question):
         stream(ear, question, sampling)
     else:
-        show(
-            ear.ask(question, choices=choices, sampling=sampling, rule=rule),
-            choices or find_options(question),
-            verbose=verbose,
-        )
+        show(ear.ask(question, choices=choices, sampling=sampling, rule=rule), verbose=verbose)
 
 
 def check_count(sources: Sequence[str]) -> None:
@@ -201,9 +197,9 @@ def stream(ear: Ear, question: str, sampling: Sampling) -> None:
     sys.stdout.write("\n")
 
 
-def show(answer: Answer, options: Sequence[str], *, verbose: bool) -> None:
+def show(answer: Answer, *, verbose: bool) -> None:
     """Print the answer, and the options with their probabilities below it where that is wanted."""
     typer.echo(printable(answer.text))
     if verbose:
-        for option, probability in zip(options, answer.probabilities, strict=False):
+        for option, probability in zip(answer.options, answer.probabilities, strict=True):
             typer.echo(f"{probability:6.3f}  {printable(option)}")
