@@ -12,7 +12,8 @@ import pytest
 
 from mellow.audio import CED, log_mel
 from mellow.errors import AudioError, QuestionError
-from mellow.processor import MAX_QUESTION_CHARACTERS, SHORTEST_FRAMES, ClipPolicy, Processor
+from mellow.processor import SHORTEST_FRAMES, ClipPolicy, Processor
+from mellow.text.question import MAX_QUESTION_CHARACTERS
 from mellow.types import Clip
 
 RATE = CED.sample_rate
@@ -144,8 +145,8 @@ def test_a_question_is_written_with_its_options(processor: Processor) -> None:
         ("x", ("dog", "Dog"), 1, "Two of the options are the same"),
         ("x", "dog", 1, "one text"),
         ("x", (), 3, "one or two clips, but 3 were given"),
-        ("half \ud83d a character", (), 1, "no whole text"),
-        ("x", ("dog", "\udc80"), 1, "no whole text"),
+        ("half \ud83d a character", (), 1, "is not valid Unicode text"),
+        ("x", ("dog", "\udc80"), 1, "is not valid Unicode text"),
     ],
 )
 def test_questions_that_cannot_be_asked(

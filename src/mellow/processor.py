@@ -13,13 +13,14 @@ from typing import BinaryIO, Literal, get_args
 import numpy as np
 
 from mellow.audio import FrontEnd, fit, from_array, front_end_of, load, log_mel, window_starts, windows
-from mellow.errors import AudioError, QuestionError
+from mellow.errors import AudioError
 from mellow.text.prompt import CompactPrompt, Prompt
 from mellow.text.published_prompt import PublishedPrompt
+from mellow.text.question import check_question
 from mellow.text.tokenizer import Tokenizer
 from mellow.types import Clip
 
-__all__ = ["MAX_QUESTION_CHARACTERS", "ClipPolicy", "Processor", "Source", "View"]
+__all__ = ["ClipPolicy", "Processor", "Source", "View"]
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Clip
 
@@ -27,8 +28,6 @@ WINDOW_SECONDS = 10.0  # the longest stretch an encoder hears at once
 HOP_SECONDS = 8.0  # from one separately answered window to the next: they overlap by 2 s, the last one by up to 9.5 s
 REST_SECONDS = 0.5  # a shorter rest behind such windows is not worth another answer
 SHORTEST_FRAMES = 48  # a shorter clip is padded with silence: three encoder steps, 0.48 s
-MAX_QUESTION_CHARACTERS = 20_000
-MAX_CLIPS = 2
 Short = Literal["keep", "pad", "repeat"]
 Long = Literal["join", "windows", "start", "center", "random"]
 
@@ -128,33 +127,8 @@ class Processor:
             yield View(start / rate, (start + len(piece_S)) / rate, [self._log_mel(piece_S)])
 
     def question(self, question: str, choices: Sequence[str] = (), *, clips: int = 1) -> str:
-        """Check a question and its options, and write them as one text, in the layout's way.
-
-        Raises QuestionError for an empty or endless question, one that is no whole text, empty or repeated options,
-        or too many clips.
-        """
-        if isinstance(choices, str):
-            raise QuestionError("The options are one text; give a list of texts.")
-        if clips > MAX_CLIPS:
-            raise QuestionError(f"A question is about one or two clips, but {clips} were given.")
-        text = question.strip()
-        if not text:
-            raise QuestionError("The question is empty; ask something, for example 'What sound is this?'.")
-        options = [option.strip() for option in choices]
-        characters = len(text) + sum(map(len, options))
-        if characters > MAX_QUESTION_CHARACTERS:
-            raise QuestionError(
-                f"The question has {characters:,} characters; at most {MAX_QUESTION_CHARACTERS:,} can be asked."
-            )
-        if any("\ud800" <= character <= "\udfff" for character in "".join([text, *options])):
-            raise QuestionError("The question is no whole text: it holds half a character; read it as UTF-8 again.")
-        if len(options) == 1:
-            raise QuestionError("A choice needs at least two options; give --choice once for each.")
-        if "" in options:
-            raise QuestionError("One of the options is empty; give every option a text.")
-        if len({option.lower() for option in options}) < len(options):
-            raise QuestionError("Two of the options are the same; give each option once.")
-        return self.prompt.write(question, options)
+        """Check a question and its options (see `check_question`), and write them as one text, in the layout's way."""
+        return self.prompt.write(question, check_question(question, choices, clips=clips))
 
     @property
     def _window_S(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,9 @@ __all__ = ["ENGINES", "load", "model_directory", "processor_of", "with_torch"]
 
 ENGINES = ("auto", "onnx", "torch")
 TORCH_ONLY = ("float32", "bfloat16")
+TORCH_PRECISIONS = (*TORCH_ONLY, "int8")
+DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d+)?")
+MOST_THREADS = 256  # more than the cores of a machine slow it down, and thousands exhaust it
 
 
 def load(
@@ -49,14 +53,7 @@ def load(
     Raises ModelError for an unknown name, a directory with a missing or damaged part, an impossible device or
     precision, or where torch is needed and not installed.
     """
-    for what, asked, known in (
-        ("engine", engine, ENGINES),
-        ("precision", dtype, ("auto", *PRECISIONS, *TORCH_ONLY)),
-    ):
-        if asked not in known:
-            raise ModelError(f"There is no {what} {asked!r}; use {', '.join(known)}.")
-    if threads is not None and threads < 1:
-        raise ModelError(f"There cannot be {threads} threads; give at least 1, or none to use all cores.")
+    check_names(engine=engine, device=device, dtype=dtype, threads=threads)
     directory = model_directory(name)
     settings = read_settings(directory)
     check_settings(settings)
@@ -73,19 +70,36 @@ def load(
     return Mellow(loaded, processor_of(settings, tokenizer, policy=policy), rule, str(name))
 
 
+def check_names(*, engine: str, device: str, dtype: str, threads: int | None) -> None:
+    """Raise ModelError for what there never is, whatever the model and the machine."""
+    for what, asked, known in (
+        ("engine", engine, ENGINES),
+        ("precision", dtype, ("auto", *PRECISIONS, *TORCH_ONLY)),
+    ):
+        if asked not in known:
+            raise ModelError(f"There is no {what} {asked!r}; use {', '.join(known[:-1])} or {known[-1]}.")
+    if not DEVICE.fullmatch(str(device)):
+        raise ModelError(f"There is no device {device!r}; use auto, cpu, cuda or mps.")
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
+        raise ModelError(f"There cannot be {threads!r} threads; give 1 to {MOST_THREADS}, or none to use all cores.")
+
+
 def model_directory(name: str | Path) -> Path:
     """The directory behind a model's name; hub models and checkpoints are converted into the cache first.
 
     A Path is never a name: `Path("v0")` is a directory here.
     """
     text = str(name)
+    if text.endswith(CHECKPOINTS) and not Path(text).is_file():
+        raise ModelError(f"The checkpoint {text!r} is missing; check the path or fetch it again.")
     if name in HUB or text.endswith(CHECKPOINTS):
         directory: Path = with_torch(f"the published model {text!r}").convert_once(text)
         return directory
     directory = NAMED.get(text, Path(text)) if isinstance(name, str) else Path(name)
     if not directory.is_dir():
         known = ", ".join([*NAMED, *HUB])
-        raise ModelError(f"There is no model {text!r}; use {known}, a v0.ckpt, or the directory of a model.")
+        what = f"{text!r} is a file, not a model" if directory.is_file() else f"There is no model {text!r}"
+        raise ModelError(f"{what}; use {known}, a v0.ckpt, or the directory of a model.")
     return directory
 
 
@@ -127,8 +141,12 @@ def open_torch(
 ) -> Engine:
     if threads is not None:
         raise ModelError("Threads can be chosen for the engine onnx only; set OMP_NUM_THREADS for torch.")
+    if dtype not in ("auto", *TORCH_PRECISIONS):
+        raise ModelError(f"The engine torch has no precision {dtype!r}; use {', '.join(TORCH_ONLY)} or int8.")
     if "graphs" in settings:
-        raise ModelError(f"{directory} holds graphs for the engine onnx; name the model that they were made from.")
+        raise ModelError(
+            f"The directory {directory} holds graphs for the engine onnx; name the model that they were made from."
+        )
     dtype = "float32" if dtype == "auto" else dtype
     engine: Engine = with_torch(reason).open_with_torch(directory, device=device, dtype=dtype)
     return engine

@@ -162,7 +162,7 @@ def _open(source: Source, name: str | None) -> tuple[soundfile.SoundFile, str]:
     if size == 0:
         raise AudioError(f"{name!r} is empty; give {READABLE}")
     try:
-        recording = _Forward(target)
+        recording = _Forward(os.fsencode(target) if isinstance(target, str) and os.name == "posix" else target)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a file called .raw
         raise AudioError(f"{name!r} is not audio that can be read; give {READABLE}") from error
     if recording.format == "RAW":  # guessed from the file's ending only
