@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from mellow.cli import app
+from mellow.cli.commands import app
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
 WIDTH = 100
@@ -41,7 +41,7 @@ def section(path: str, command: Any) -> str:
     """One command: what it does, then usage, arguments and options as plain text."""
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
     options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
-    words = [part.metavar if part.required else f"[{part.metavar}]" for part in arguments]
+    words = [part.metavar if part.required or " " in part.metavar else f"[{part.metavar}]" for part in arguments]
     usage = [path, *(["COMMAND"] if hasattr(command, "commands") else words), *(["[OPTIONS]"] if options else [])]
     lines = [" ".join(usage), ""]
     lines += [line for part in arguments for line in entry(part.metavar, part)]
@@ -52,13 +52,13 @@ def section(path: str, command: Any) -> str:
 
 def option_name(option: Any) -> str:
     names = ", ".join([*option.secondary_opts, *option.opts])
-    return names if option.is_flag else f"{names} {option.metavar}"
+    return f"{names} {option.metavar}" if option.metavar else names
 
 
 def entry(name: str, parameter: Any) -> list[str]:
     """A parameter's name on a line, its help below it."""
     shown = parameter.default is not None and parameter.default is not False and not parameter.required
-    default = f" (default: {parameter.default})" if shown else ""
+    default = f" (default: {getattr(parameter.default, 'value', parameter.default)})" if shown else ""
     text = f"{parameter.help or ''}{default}"
     return [f"  {name}", *textwrap.wrap(text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)]
 

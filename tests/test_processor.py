@@ -12,7 +12,8 @@ import pytest
 
 from mellow.audio import CED, log_mel
 from mellow.errors import AudioError, QuestionError
-from mellow.processor import MAX_QUESTION_CHARACTERS, SHORTEST_FRAMES, ClipPolicy, Processor
+from mellow.processor import SHORTEST_FRAMES, ClipPolicy, Processor
+from mellow.text.question import MAX_QUESTION_CHARACTERS
 from mellow.types import Clip
 
 RATE = CED.sample_rate

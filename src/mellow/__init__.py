@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import mellow.offline  # noqa: F401  # first of all: nothing that is imported later reports home
 from mellow.errors import MellowError
-from mellow.types import Answer, Clip
 
 if TYPE_CHECKING:
     from mellow.answer.facade import Mellow
     from mellow.answer.load import load
+    from mellow.types import Answer, Clip
     from mellow.wrapper import MellowWrapper
 
 __all__ = ["Answer", "Clip", "Mellow", "MellowError", "MellowWrapper", "load"]
@@ -18,7 +18,11 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Load the parts that bring torch only when they are used: `import mellow` stays light."""
+    """Load the parts that bring others only when they are used: `import mellow` stays light."""
+    if name in ("Answer", "Clip"):
+        from mellow import types
+
+        return getattr(types, name)
     if name == "load":
         from mellow.answer.load import load
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+if TYPE_CHECKING:  # `import mellow` answers at once
+    import numpy as np
 
 __all__ = ["Answer", "Clip", "Example", "StopReason", "WindowAnswer"]
 

@@ -77,9 +77,14 @@ def test_one_part_models_are_for_torch(published_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"engine": "steam"}, "There is no engine 'steam'; use auto, onnx, torch."),
-        ({"dtype": "int3"}, "There is no precision 'int3'; use auto, fp32, fp16, int8, int4, float32, bfloat16."),
+        ({"engine": "steam"}, "There is no engine 'steam'; use auto, onnx or torch."),
+        ({"dtype": "int3"}, "There is no precision 'int3'; use auto, fp32, fp16, int8, int4, float32 or bfloat16."),
+        ({"device": "gpuu"}, "There is no device 'gpuu'; use auto, cpu, cuda or mps."),
+        ({"engine": "onnx", "device": "gpuu"}, "There is no device 'gpuu'"),  # torch has none either
+        ({"engine": "torch", "dtype": "fp16"}, "The engine torch has no precision 'fp16'; use float32, bfloat16"),
         ({"threads": 0}, "There cannot be 0 threads"),
+        ({"threads": 10**9}, "There cannot be 1000000000 threads; give 1 to 256"),
+        ({"threads": 10**30}, "There cannot be"),
         ({"engine": "onnx", "device": "cuda"}, "The device 'cuda' needs torch, not the engine onnx"),
         ({"engine": "onnx", "dtype": "bfloat16"}, "The precision bfloat16 needs torch, not the engine onnx"),
         ({"engine": "torch", "threads": 2}, "Threads can be chosen for the engine onnx only"),
@@ -97,7 +102,7 @@ def test_what_cannot_be(tiny_model_dir: Path, how: dict[str, Any], message: str)
         (None, {"engine": "torch"}, "The engine torch needs torch: pip install 'mellow-audio[train]'"),
         (None, {"device": "cuda"}, "The device 'cuda' needs torch: pip install 'mellow-audio[train]'"),
         ("v0", {}, "The published model 'v0' needs torch: pip install 'mellow-audio[train]'"),
-        ("my.ckpt", {}, "The published model 'my.ckpt' needs torch"),
+        ("my.ckpt", {}, "The checkpoint 'my.ckpt' is missing"),  # torch would not help
     ],
 )
 def test_where_torch_is_missing_that_is_told(

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from mellow.cli import app
+from mellow.cli.commands import app
 
 Run = Callable[..., Any]
 Refusal = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def level_of_notices() -> Iterator[None]:
+    """What commands set it to, or --quiet, is not for the next test."""
+    before = logging.getLogger("mellow").level
+    yield
+    logging.getLogger("mellow").setLevel(before)
 
 
 @pytest.fixture(scope="session")

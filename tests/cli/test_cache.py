@@ -35,7 +35,7 @@ def test_list(run: Run, folder: Path) -> None:
 
 
 def test_clear_one(run: Run, folder: Path) -> None:
-    assert run("cache", "clear", "v0").stdout == "1 models removed, 2.0 MB.\n"
+    assert run("cache", "clear", "v0").stdout == "1 model removed, 2.0 MB.\n"
     assert [path.name for path in folder.iterdir() if path.is_dir()] == ["mini-int8-0123"]
 
 

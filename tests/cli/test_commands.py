@@ -54,7 +54,8 @@ def test_data_compose_refuses(refusal: Refusal, tmp_path: Path) -> None:
     broken.write_text("{")
     assert "line 1" in refusal("data", "compose", broken, tmp_path / "out")
     assert "OUT_DIR" in refusal("data", "compose", broken, broken)
-    assert "--count" in refusal("data", "compose", broken, tmp_path, "--count", "-1")
+    for option in (("--count", "-1"), ("--count", 10**30), ("--workers", 10**9), ("--seed", 2**64), ("--pairs", "inf")):
+        assert option[0] in refusal("data", "compose", broken, tmp_path, *option)
 
 
 RECIPE = "data: {examples: train.jsonl}\nrun: {output: runs/x, cache: runs/cache}\n"
@@ -69,7 +70,7 @@ def test_train(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert result.exit_code == 0, result.stderr
     ((settings,), options) = train.calls[0]
     assert (settings.run.output, options) == ("runs/x", {"minutes": 2.5, "progress": silent})
-    assert "The model lies in runs/my model." in result.stdout
+    assert "Wrote the model to runs/my model." in result.stdout
     assert "mellow ask --model 'runs/my model' CLIP" in result.stdout
     assert "cp " not in result.stdout
 
@@ -82,6 +83,7 @@ def test_train_refuses(text: str | None, words: str, refusal: Refusal, tmp_path:
     if text is not None:
         recipe.write_text(text)
     assert words in refusal("train", recipe)
+    assert "--minutes" in refusal("train", recipe, "--minutes", "nan")  # such a run would never stop
 
 
 def test_base_fetch(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +96,7 @@ def test_base_fetch(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     calls: list[tuple[str, dict[str, Any]]] = []
     monkeypatch.setattr(fetch, "fetch_ced", put)
     monkeypatch.setattr(fetch, "fetch_language_model", put)
+    (tmp_path / "tiny.onnx").touch()
     result = run("base", "fetch", tmp_path, "--ced", tmp_path / "tiny.onnx")
     assert result.exit_code == 0, result.stderr
     assert calls == [
@@ -111,5 +114,7 @@ def test_base_fetch_names_the_default_package() -> None:
 
 
 def test_base_fetch_refuses(refusal: Refusal, tmp_path: Path) -> None:
+    missing = refusal("base", "fetch", tmp_path, "--ced", tmp_path / "none.onnx")
+    assert "none.onnx" in missing  # before anything is downloaded
     assert "no language model 'bogus'" in refusal("base", "fetch", tmp_path, "--language-model", "bogus")
     assert not list(tmp_path.iterdir())

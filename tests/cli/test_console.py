@@ -29,6 +29,9 @@ COMMAND = [sys.executable, "-c", "from mellow.cli import main; main()"]
         ("'quoted' first", "'quoted' first."),
         ("\x1b[31mred", "\\x1b[31mred."),
         ("a lone \udce9 byte", "A lone \\udce9 byte."),
+        ("dir/config.json is damaged", "dir/config.json is damaged."),  # a path keeps its case
+        ("max_seconds is nan", "max_seconds is nan."),
+        (f"got {'9' * 400}", f"Got {'9' * 40}...{'9' * 20}."),
     ],
 )
 def test_sentence(text: str, line: str) -> None:
@@ -51,7 +54,10 @@ def test_what_is_mended_how() -> None:
     text, code = command_error(ModuleNotFoundError("No module named 'peft'", name="peft"))
     assert "pip install 'mellow-audio[train]'" in text
     assert code == 2
-    assert command_error(PermissionError(13, "Permission denied", "out/x")) == ("out/x: Permission denied", 1)
+    assert command_error(PermissionError(13, "Permission denied", "out/x")) == (
+        "'out/x' cannot be used (Permission denied)",
+        1,
+    )
     assert command_error(ZeroDivisionError("by zero"))[1] == 1
 
 

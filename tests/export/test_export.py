@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import mellow
 from mellow.answer.facade import Mellow
-from mellow.cli import app
+from mellow.cli.commands import app
 from mellow.errors import ModelError
 from mellow.runtime.write import PRECISIONS
 
@@ -125,5 +125,5 @@ def test_a_broken_bound_is_a_failure(
 def test_a_folder_without_recordings_is_named_before_anything_is_made(tiny_model_dir: Path, tmp_path: Path) -> None:
     code, output = run(tiny_model_dir, tmp_path / "graphs", "--clips", tmp_path)
     assert code == 2
-    assert "no recordings" in output
+    assert "no audio files" in output
     assert list(tmp_path.iterdir()) == []

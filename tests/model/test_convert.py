@@ -16,7 +16,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from typer.testing import CliRunner
 
 import mellow
-from mellow.cli import app
+from mellow.cli.commands import app
 from mellow.config import ModelConfig
 from mellow.encoders import Cnn14Config, HtsatConfig, encoder_spec, sizes_dict
 from mellow.errors import KeyMapError, ModelError
@@ -285,7 +285,7 @@ def test_command(
     monkeypatch.setattr(converting, "published_config", lambda: published_config)
     words = ["convert", str(published_checkpoint), str(tmp_path / "my model")]
     done = CliRunner().invoke(app, words, prog_name="mellow")
-    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, f"The model lies in {tmp_path / 'my model'}.")
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, f"Wrote the model to {tmp_path / 'my model'}.")
     assert f"--model '{tmp_path / 'my model'}/' CLIP" in done.stdout
     again = CliRunner().invoke(app, words, prog_name="mellow")
     assert again.exit_code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ __all__ = ["ENGINES", "load", "model_directory", "with_torch"]
 
 ENGINES = ("auto", "onnx", "torch")
 TORCH_ONLY = ("float32", "bfloat16")
+TORCH_PRECISIONS = (*TORCH_ONLY, "int8")
+DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d+)?")
+MOST_THREADS = 256  # more than the cores of a machine slow it down, and thousands exhaust it
 
 
 def load(
@@ -57,12 +61,7 @@ def load(
     precision, or where torch is needed and not installed.
     """
     check_kinds(name, engine=engine, device=device, dtype=dtype, threads=threads, policy=policy)
-    for what, asked, known in (
-        ("engine", engine, ENGINES),
-        ("precision", dtype, ("auto", *PRECISIONS, *TORCH_ONLY)),
-    ):
-        if asked not in known:
-            raise ModelError(f"There is no {what} {shown(asked)}; use {', '.join(known)}.")
+    check_names(engine=engine, device=device, dtype=dtype, threads=threads)
     directory = model_directory(name)
     config = ModelConfig.read(directory)
     reason = "the engine torch" if engine == "torch" else needs_torch(config, directory, device=device, dtype=dtype)
@@ -91,19 +90,36 @@ def check_kinds(name: object, *, threads: object, policy: object, **names: objec
     )
 
 
+def check_names(*, engine: str, device: str, dtype: str, threads: int | None) -> None:
+    """Raise ModelError for what there never is, whatever the model and the machine."""
+    for what, asked, known in (
+        ("engine", engine, ENGINES),
+        ("precision", dtype, ("auto", *PRECISIONS, *TORCH_ONLY)),
+    ):
+        if asked not in known:
+            raise ModelError(f"There is no {what} {asked!r}; use {', '.join(known[:-1])} or {known[-1]}.")
+    if not DEVICE.fullmatch(str(device)):
+        raise ModelError(f"There is no device {device!r}; use auto, cpu, cuda or mps.")
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
+        raise ModelError(f"There cannot be {threads!r} threads; give 1 to {MOST_THREADS}, or none to use all cores.")
+
+
 def model_directory(name: str | Path) -> Path:
     """The directory behind a model's name; hub models and checkpoints are converted into the cache first.
 
     A Path is never a name: `Path("v0")` is a directory here.
     """
     text = str(name)
+    if text.endswith(CHECKPOINTS) and not Path(text).is_file():
+        raise ModelError(f"The checkpoint {text!r} is missing; check the path or fetch it again.")
     if name in HUB or text.endswith(CHECKPOINTS):
         directory: Path = with_torch(f"the published model {text!r}").convert_once(text)
         return directory
     directory = NAMED.get(text, Path(text)) if isinstance(name, str) else Path(name)
     if not os.path.isdir(directory):  # where Path.is_dir raises: for names that are too long
         known = ", ".join([*NAMED, *HUB])
-        raise ModelError(f"There is no model {shown(text)}; use {known}, a v0.ckpt, or the directory of a model.")
+        what = f"{shown(text)} is a file, not a model" if os.path.isfile(directory) else f"There is no model {shown(text)}"
+        raise ModelError(f"{what}; use {known}, a v0.ckpt, or the directory of a model.")
     return directory
 
 
@@ -143,8 +159,12 @@ def open_torch(
 ) -> Engine:
     if threads is not None:
         raise ModelError("Threads can be chosen for the engine onnx only; set OMP_NUM_THREADS for torch.")
+    if dtype not in ("auto", *TORCH_PRECISIONS):
+        raise ModelError(f"The engine torch has no precision {dtype!r}; use {', '.join(TORCH_ONLY)} or int8.")
     if config.files.get("graphs"):
-        raise ModelError(f"{directory} holds graphs for the engine onnx; name the model that they were made from.")
+        raise ModelError(
+            f"The directory {directory} holds graphs for the engine onnx; name the model that they were made from."
+        )
     dtype = "float32" if dtype == "auto" else dtype
     engine: Engine = with_torch(reason).open_with_torch(
         directory, device=device, dtype=dtype, verify=bool(config.files.get("base"))

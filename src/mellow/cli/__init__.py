@@ -1,54 +1,50 @@
-"""The command line: `mellow ask`, `base`, `cache`, `convert`, `data`, `export`, `train`. One file per command.
-
-Commands import what they need when they run, so that `mellow --help` and a wrong argument answer at once.
-"""
+"""The command line. `main` is all that is imported at the start, so that even an early Ctrl-C ends in one word."""
 
 from __future__ import annotations
 
-import io
-import sys
-from typing import Annotated
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import typer
+__all__ = ["INTERRUPTED", "exits_at_once", "main"]
 
-import mellow
-from mellow.cli import ask, base, cache, convert, data, export, train
-from mellow.cli.console import Guarded
-
-__all__ = ["app", "main"]
-
-app = typer.Typer(
-    name="mellow",
-    cls=Guarded,
-    help="A small audio language model: listens to one or two clips, reads a question, answers in text.",
-    rich_markup_mode=None,  # brackets in file names and help are text
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-app.command("ask")(ask.ask)
-app.add_typer(base.app, name="base")
-app.add_typer(cache.app, name="cache")
-app.command("convert")(convert.convert)
-app.add_typer(data.app, name="data")
-app.command("export")(export.export)
-app.command("train")(train.train)
+INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells count
 
 
-@app.callback(invoke_without_command=True)
-def root(
-    ctx: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
-) -> None:
-    if version:
-        typer.echo(f"mellow {mellow.__version__}")
-        raise typer.Exit
-    if ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help())
+@contextmanager
+def exits_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process inside, without tidying up: for imports, some of which swallow KeyboardInterrupt."""
+    try:
+        is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not ignored, as by nohup
+        if is_ours:
+            signal.signal(signal.SIGINT, _exit)
+    except ValueError:  # in another thread
+        is_ours = False
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _exit(*_: object) -> None:
+    try:
+        os.write(2, b"Interrupted.\n")
+    finally:
+        os._exit(INTERRUPTED)
 
 
 def main() -> None:
     """The entry point `mellow`."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character shows its code
-    app(prog_name="mellow")
+    with exits_at_once():
+        from mellow.cli.commands import command
+        from mellow.cli.console import prepare_streams
+
+        prepare_streams()
+        run = command()
+    try:
+        run(prog_name="mellow")
+    finally:  # all is said and done; an interrupt while Python ends shall not print a traceback
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,46 +1,48 @@
-"""`mellow cache`: the models that were prepared or converted once, and where they lie."""
+"""`mellow cache`: the models that were prepared or converted once, and where they are."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sized
 from typing import Annotated
 
 import typer
 
+from mellow.cli.console import say
 from mellow.errors import ModelError
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The models that were prepared or converted once.", rich_markup_mode=None)
+app = typer.Typer(help="List or remove prepared and converted models.", rich_markup_mode=None)
 
 
 @app.callback()
 def group() -> None:
-    """The models that were prepared or converted once."""
+    """List or remove prepared and converted models."""
 
 
 @app.command("list")
 def show() -> None:
-    """List the models in the cache: name, size, day of the last use.
+    """List the models in the cache: name, size, date of last use.
 
-    Models beyond 4 GiB are removed by themselves, those not used for longest first. MELLOW_CACHE names another folder.
+    Beyond 4 GiB, the least recently used models are removed automatically. Set MELLOW_CACHE to use another directory.
     """
     from mellow.stored.cache import entries, models_folder
 
     found = entries()
     for entry in found:
         day = time.strftime("%Y-%m-%d", time.localtime(entry.used))
-        typer.echo(f"{entry.name:40}  {entry.size / 1e6:7.1f} MB  {day}")
-    typer.echo(f"{len(found)} models, {sum(entry.size for entry in found) / 1e6:.1f} MB, in {models_folder()}")
+        say(f"{entry.name:40}  {entry.size / 1e6:7.1f} MB  {day}")
+    say(f"{count(found)}, {sum(entry.size for entry in found) / 1e6:.1f} MB, in {models_folder()}")
 
 
 @app.command()
 def clear(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Models to remove; all of them without a name.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Models to remove; all if none is named.")
     ] = None,
 ) -> None:
-    """Remove models from the cache; they are made again when they are needed."""
+    """Remove models from the cache; they are prepared again when needed."""
     from mellow.stored.cache import entries
     from mellow.stored.filling import remove, sweep
 
@@ -52,6 +54,11 @@ def clear(
     busy = remove(chosen)
     sweep()
     freed = sum(entry.size for entry in chosen if entry not in busy)
-    typer.echo(f"{len(chosen) - len(busy)} models removed, {freed / 1e6:.1f} MB.")
+    say(f"{count(chosen, but=busy)} removed, {freed / 1e6:.1f} MB.")
     if busy:
-        raise ModelError(f"Another process is at work on {', '.join(entry.name for entry in busy)}; try again later.")
+        raise ModelError(f"Another process is using {', '.join(entry.name for entry in busy)}; try again later.")
+
+
+def count(found: Sized, *, but: Sized = ()) -> str:
+    number = len(found) - len(but)
+    return f"{number} model{'' if number == 1 else 's'}"

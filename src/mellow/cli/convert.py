@@ -1,4 +1,4 @@
-"""`mellow convert`: a published checkpoint into a directory of ours."""
+"""`mellow convert`: a published checkpoint into a model directory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from mellow.cli.console import say
 
 __all__ = ["convert"]
 
@@ -21,18 +23,19 @@ class EncoderName(StrEnum):
 
 def convert(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="A file such as v0.ckpt, v0_s.ckpt or Cnn14_mAP=0.431.pth.")
+        Path,
+        typer.Argument(metavar="CHECKPOINT", help="A published file: v0.ckpt, v0_s.ckpt, Cnn14_mAP=0.431.pth, ..."),
     ],
-    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The directory to make.")],
+    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Output directory; must not exist yet.")],
     encoder: Annotated[
         EncoderName | None,
         typer.Option(
             metavar="htsat|cnn14",
-            help="The checkpoint holds only this encoder: HTS-AT's AudioSet model, or PANNs' CNN14.",
+            help="Convert only an encoder checkpoint: HTS-AT trained on AudioSet, or CNN14 of PANNs.",
         ),
     ] = None,
 ) -> None:
-    """Turn a published checkpoint into a model directory, or an encoder's into a directory of the encoder alone.
+    """Convert a published checkpoint to a model directory.
 
     For example: mellow convert v0.ckpt v0 && mellow ask --model v0/ dog.wav "caption the audio."
     """
@@ -40,8 +43,8 @@ def convert(
 
     if encoder is not None:
         directory = converting.convert_encoder(checkpoint, out_dir, encoder=encoder.value)
-        typer.echo(f"The encoder lies in {directory}.")
+        say(f"Wrote the encoder to {directory}.")
         return
     directory = converting.convert(checkpoint, out_dir)
-    typer.echo(f"The model lies in {directory}.")
-    typer.echo(f'Ask it: mellow ask --model {shlex.quote(f"{directory}/")} CLIP "caption the audio."')
+    say(f"Wrote the model to {directory}.")
+    say(f'Try it: mellow ask --model {shlex.quote(f"{directory}/")} CLIP "caption the audio."')

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mellow.cli.console import show_logs
+from mellow.cli.console import Quiet, finite, say, show_logs
 from mellow.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Make training data.", rich_markup_mode=None)
+MOST = 100_000_000  # scenes or examples
+
+app = typer.Typer(help="Generate training data.", rich_markup_mode=None)
 
 
 @app.callback()
 def group() -> None:
-    """Make training data."""
+    """Generate training data."""
 
 
 @app.command()
@@ -29,30 +31,44 @@ def compose(
     manifest: Annotated[
         Path,
         typer.Argument(
-            metavar="MANIFEST", exists=True, dir_okay=False, help="The manifest.jsonl of labelled recordings."
+            metavar="MANIFEST", exists=True, dir_okay=False, help="manifest.jsonl with labelled recordings."
         ),
     ],
-    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", file_okay=False, help="Where scenes and examples go.")],
-    count: Annotated[int, typer.Option(metavar="N", min=0, help="Scenes to compose for training.")] = 14_000,
-    development: Annotated[int, typer.Option(metavar="N", min=0, help="Scenes of recordings never trained on.")] = 500,
-    held_out: Annotated[int, typer.Option(metavar="N", min=0, help="Scenes of sounds never trained on.")] = 120,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Equal seeds and recordings give equal files.")] = 1,
-    per_scene: Annotated[int, typer.Option(metavar="N", min=1, help="Questions asked of each scene.")] = 6,
-    pairs: Annotated[float, typer.Option(metavar="X", min=0, help="Pairs of clips per scene, each asked about.")] = 0.3,
-    word_only: Annotated[int, typer.Option(metavar="N", min=0, help="Rows without audio, for training.")] = 4_000,
-    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes that render scenes.")] = 1,
+    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", file_okay=False, help="Output directory.")],
+    count: Annotated[int, typer.Option(metavar="N", min=0, max=MOST, help="Number of training scenes.")] = 14_000,
+    development: Annotated[
+        int, typer.Option(metavar="N", min=0, max=MOST, help="Number of scenes from held-out recordings.")
+    ] = 500,
+    held_out: Annotated[
+        int, typer.Option(metavar="N", min=0, max=MOST, help="Number of scenes with held-out sound classes.")
+    ] = 120,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, max=2**64 - 1, help="Random seed; the same seed and recordings give the same files."
+        ),
+    ] = 1,
+    per_scene: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Questions per scene.")] = 6,
+    pairs: Annotated[
+        float, typer.Option(metavar="X", min=0, max=1000, callback=finite, help="Two-clip examples per scene.")
+    ] = 0.3,
+    word_only: Annotated[
+        int, typer.Option(metavar="N", min=0, max=MOST, help="Number of text-only training examples.")
+    ] = 4_000,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Worker processes for rendering.")] = 1,
+    quiet: Quiet = False,
 ) -> None:
-    """Compose scenes from labelled recordings, and write questions with true answers about them.
+    """Compose scenes from labelled recordings, and write questions about them with correct answers.
 
-    Writes scenes.jsonl, audio/, train.jsonl, development.jsonl, held_out.jsonl and report.json. A run that was stopped
-    goes on where it was.
+    Writes scenes.jsonl, audio/, train.jsonl, development.jsonl, held_out.jsonl and report.json. Run it again to resume
+    a run that was stopped.
     """
     from rich.console import Console
 
     from mellow.data.build import build
     from mellow.data.store import write_scenes
 
-    show_logs()
+    show_logs(quiet=quiet)
     counts = {"count": count, "development": development, "held_out": held_out}
     with progress_bar() as progress:
         write_scenes(out_dir, manifest, **counts, seed=seed, workers=workers, progress=progress)
@@ -60,7 +76,8 @@ def compose(
     for split, numbers in result.items():
         if numbers["rows"]:
             Console().print(table(split, numbers))
-    typer.echo(f"The examples lie in {out_dir}; name {out_dir / 'train.jsonl'} in a recipe to train on them.")
+    examples = out_dir / "train.jsonl"
+    say(f"Wrote the examples to {out_dir}; to train on them, set data.examples in a recipe to {examples}.")
 
 
 def table(split: str, numbers: Mapping[str, Any]) -> Table:

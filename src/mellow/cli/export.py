@@ -1,4 +1,4 @@
-"""`mellow export`: a model as ONNX graphs that answer without torch, and the proof that they answer as it does."""
+"""`mellow export`: a model as ONNX graphs that run without torch, verified against the model itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import mellow
-from mellow.cli.console import show_logs
+from mellow.cli.console import Quiet, say, show_logs
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,20 +32,28 @@ class PrecisionName(StrEnum):
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="mini, v0, v0_s, a v0.ckpt, or a model's directory.")],
-    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="The directory to make.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="mini, v0, v0_s, a published .ckpt, or a model directory.")
+    ],
+    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Output directory; must not exist yet.")],
     precision: Annotated[
         PrecisionName,
-        typer.Option(metavar="fp32|fp16|int8|int4", help="Of the weights; encoder and sensitive parts stay finer."),
+        typer.Option(
+            metavar="fp32|fp16|int8|int4",
+            help="Precision of the weights; the encoder and sensitive layers keep a higher one.",
+        ),
     ] = PrecisionName.INT8,
     clips: Annotated[
         Path | None,
-        typer.Option(help="A folder of recordings to compare by.", show_default="the examples of a checkout"),
+        typer.Option(
+            metavar="DIR", help="Audio files to compare the graphs and the model on; by default those in examples/."
+        ),
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
-    """Write a model as ONNX graphs, then compare them with it: logits, answers and choices.
+    """Export a model to ONNX graphs, and compare their logits, answers and choices with the model's.
 
-    Ends with code 1 where the graphs are further from the model than their precision allows.
+    The exit code is 1 if the difference exceeds what the precision allows.
 
     For example: mellow export mini graphs --precision int8
     """
@@ -56,7 +64,7 @@ def export(
     from mellow.export import verify
     from mellow.export.export import export as write
 
-    show_logs()
+    show_logs(quiet=quiet)
     recordings = _recordings(clips)
     loaded = load_model(model, engine="torch", device="cpu")
     write(model_directory(model), out_dir, precision=precision)
@@ -64,9 +72,9 @@ def export(
     Console().print(_table(out_dir, precision, found))
     broken = found.breaks(verify.BOUNDS[precision])
     if broken:
-        typer.echo(f"Error: The graphs in {out_dir} are not what they have to be: {'; '.join(broken)}.", err=True)
+        typer.echo(f"Error: The graphs in {out_dir} differ too much from the model: {'; '.join(broken)}.", err=True)
         raise typer.Exit(BROKEN)
-    typer.echo(f"The graphs lie in {out_dir}.")
+    say(f"Wrote the graphs to {out_dir}.")
 
 
 def _recordings(folder: Path | None) -> list[Path]:
@@ -76,7 +84,9 @@ def _recordings(folder: Path | None) -> list[Path]:
     place = folder or Path(mellow.__file__).resolve().parents[2] / "examples"
     found = sorted(path for path in place.glob("*") if path.suffix.lower() in SUFFIXES)
     if not found:
-        raise ModelError(f"There are no recordings in {place} to compare the graphs by; give a folder with --clips.")
+        raise ModelError(
+            f"There are no audio files in {place} to compare the graphs on; give a directory with --clips."
+        )
     return found
 
 

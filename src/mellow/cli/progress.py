@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mellow.cli.console import is_drawn
 from mellow.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def progress_bar(*, patience: float = 0.0) -> Iterator[Progress]:
 
     patience: seconds that pass before it is drawn, for what is mostly over by then.
     """
-    if not sys.stderr.isatty():
+    if not is_drawn():
         yield silent
         return
     from rich.console import Console

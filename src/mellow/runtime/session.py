@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 
 from mellow.errors import ModelError
+from mellow.runtime.quota import cpu_quota
 
 __all__ = ["available_threads", "open_session"]
 
@@ -17,9 +18,16 @@ ERRORS_ONLY = 3
 
 
 def available_threads() -> int:
-    """Threads of a session where none are asked for: the cores that this process may use, at most MOST_THREADS."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, MOST_THREADS)
+    """Threads of a session where none are asked for: the cores that this process may use, at most MOST_THREADS.
+
+    Its affinity counts, the quota of a container, and PYTHON_CPU_COUNT where this Python knows it (3.13).
+    """
+    cores = getattr(os, "process_cpu_count", _affinity)() or 1
+    return min(cores, cpu_quota() or MOST_THREADS, MOST_THREADS)
+
+
+def _affinity() -> int | None:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def open_session(

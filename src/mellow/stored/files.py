@@ -62,7 +62,7 @@ def new_directory(path: Path) -> Iterator[Path]:
     be written.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ModelError(f"{path} exists already; give a new directory.")
+        raise ModelError(f"The path {path} exists already; give a new directory.")
     partial = partial_path(path)
     try:
         shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had the same number
