@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from pickle import PicklingError
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,19 @@ class Mellow:
     """A loaded model. Make one with `mellow.load`.
 
     engine: hears, embeds and reads on; processor: clips and text to its inputs; rule: how options are scored.
+    reload: makes it again; a pickled model is loaded anew by whoever unpickles it, such as a worker process.
     """
 
     engine: Engine
     processor: Processor
     rule: ChoiceRule = field(default_factory=ChoiceRule)
     name: str = "model"
+    reload: Callable[[], Mellow] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.reload is None:
+            raise PicklingError("A model that mellow.load did not make cannot be pickled; load it in each process.")
+        return self.reload, (), {"rule": self.rule}
 
     def ask(
         self,
@@ -206,6 +214,9 @@ class Ear:
     prefixes: Sequence[np.ndarray]
     cache: Cache | None
     seconds: float
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise PicklingError("Encoded audio cannot be pickled; pickle the model and the clip, and listen to it there.")
 
     def __enter__(self) -> Ear:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ def load(
         loaded = open_torch(reason, directory, settings, device=device, dtype=dtype, threads=threads)
     else:
         tokenizer, loaded = open_onnx(directory, settings, dtype=dtype, threads=threads, progress=progress)
-    return Mellow(loaded, processor_of(settings, tokenizer, policy=policy), rule, str(name))
+    model = Mellow(loaded, processor_of(settings, tokenizer, policy=policy), rule, str(name))
+    model.reload = partial(load, name, engine=engine, device=device, dtype=dtype, threads=threads, policy=policy)
+    return model
 
 
 def model_directory(name: str | Path) -> Path:

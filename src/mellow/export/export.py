@@ -14,7 +14,7 @@ from mellow.errors import ModelError
 from mellow.model.build import encoder_sizes
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.runtime.write import write_graphs
-from mellow.stored.settings import ELSEWHERE
+from mellow.stored.settings import ELSEWHERE, known_settings
 
 __all__ = ["Tensors", "export", "graph_config"]
 
@@ -59,6 +59,6 @@ def export(
 
 def graph_config(model: MellowForConditionalGeneration) -> dict[str, Any]:
     """A model's config as JSON values, every size of its encoder told."""
-    config: dict[str, Any] = json.loads(model.config.to_json_string(use_diff=False))
+    config = known_settings(json.loads(model.config.to_json_string(use_diff=False)))
     sizes = json.loads(json.dumps(asdict(encoder_sizes(model.config))))
     return {**{name: value for name, value in config.items() if name not in ELSEWHERE}, "encoder_config": sizes}

@@ -23,7 +23,7 @@ from mellow.model.configuration import MellowConfig
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.stored.files import new_directory, record, sha256
 from mellow.stored.llama import check_total
-from mellow.stored.settings import read_settings
+from mellow.stored.settings import check_settings, known_settings, read_settings
 
 __all__ = [
     "WEIGHTS",
@@ -51,7 +51,7 @@ def save_one_part(
     with new_directory(Path(directory)) as folder:
         weights = _write_weights(folder, {name: tensor for name, tensor in state.items() if name not in tied})
         shutil.copyfile(tokenizer, folder / "tokenizer.json")
-        settings = {**json.loads(config.to_json_string(use_diff=False)), "weights": weights}
+        settings = {**known_settings(json.loads(config.to_json_string(use_diff=False))), "weights": weights}
         (folder / "config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
 
 
@@ -124,6 +124,7 @@ def assemble(config: MellowConfig, state: dict[str, torch.Tensor], *, what: str)
 def read_config(directory: Path) -> MellowConfig:
     """The config of a model directory; ModelError where it is missing or damaged."""
     settings = read_settings(directory)
+    check_settings(settings)
     try:
         return MellowConfig(**settings)
     except Exception as error:  # whatever transformers makes of it

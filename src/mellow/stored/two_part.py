@@ -25,6 +25,7 @@ from mellow.stored.base import BASE, find_base
 from mellow.stored.files import record, sha256, sync
 from mellow.stored.llama import LlamaFile
 from mellow.stored.packing import check_packed, pack, packed_names, restore, unpack
+from mellow.stored.settings import known_settings
 
 __all__ = ["TwoPartState", "read_trained", "write_two_part"]
 
@@ -129,7 +130,7 @@ def write_two_part(
     save_file(pack(trained), str(partial[TRAINED]))
     if base is not None:
         shutil.copyfile(base, partial[BASE])
-    whole = {**json.loads(settings), "weights": record(partial[TRAINED])}
+    whole = {**known_settings(json.loads(settings)), "weights": record(partial[TRAINED])}
     partial["config.json"].write_text(json.dumps(whole, indent=2), encoding="utf-8")
     for path in partial.values():
         sync(path)
