@@ -224,6 +224,21 @@ def test_a_base_changed_within_its_size_is_found(copy: Path, engine: str) -> Non
         mellow.load(copy, engine=engine)
 
 
+def test_weights_of_one_part_changed_within_their_size_are_found(
+    with_torch: None, published_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MELLOW_CACHE", str(tmp_path / "cache"))
+    folder = Path(shutil.copytree(published_dir, tmp_path / "published"))
+    mellow.load(folder, device="cpu")
+    path = folder / "model.safetensors"
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[-10] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ModelError, match="is damaged: it is not what was written"):
+        mellow.load(folder, device="cpu")
+
+
 def test_names_that_do_not_match_are_a_key_map_error(copy: Path, engine: str) -> None:
     change_trained(copy, lambda tensors: tensors.pop("encoder.head.bias"))
     with pytest.raises(KeyMapError):

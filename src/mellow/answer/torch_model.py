@@ -21,7 +21,8 @@ def open_with_torch(directory: Path, *, device: str, dtype: str) -> TorchEngine:
     Raises ModelError naming the part that is missing, damaged or unfit, or an impossible device or precision.
     """
     chosen = choose_device(device, dtype=dtype)
-    model = load_two_part(directory, verify=True) if read_config(directory).base else load_one_part(directory)
+    load = load_two_part if read_config(directory).base else load_one_part
+    model = load(directory, verify=True)
     return TorchEngine(place(model, chosen, dtype=dtype))
 
 
