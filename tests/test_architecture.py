@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export": {"model", "runtime", "answer"},  # its verifier compares answers
     "serve": {"answer"},
     "ui": {"answer"},
+    "doctor": {"answer", "offline"},  # what a bug report needs
     "wrapper": {"answer"},  # the published code's interface, on top of `load`
 }
 EVERYTHING = {*MAY_IMPORT, "cli"}

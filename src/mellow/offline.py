@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["TELEMETRY", "telemetry_state"]
+__all__ = ["TELEMETRY"]
 
 TELEMETRY = {
     "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime since 1.29; read once, when its library is loaded (its Privacy.md)
@@ -13,8 +13,3 @@ TELEMETRY = {
 
 for name, setting in TELEMETRY.items():
     os.environ.setdefault(name, setting)  # whoever has set it otherwise, meant it
-
-
-def telemetry_state() -> dict[str, str]:
-    """The variables that switch telemetry off, as they are set in this process."""
-    return {name: os.environ.get(name, "") for name in TELEMETRY}

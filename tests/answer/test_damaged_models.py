@@ -44,7 +44,6 @@ def change_trained(folder: Path, change: Callable[[dict[str, np.ndarray]], objec
     save_file(tensors, str(path))
 
 
-NEED_TORCH = ("unknown language model", "a language model that is no object")  # for torch, as no Llama is
 QUERY = "language_model.model.layers.0.self_attn.q_proj"
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),
@@ -57,7 +56,17 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "unknown encoder": (lambda folder: change_config(folder, encoder="ears"), "Unknown encoder 'ears'"),
     "unknown language model": (
         lambda folder: change_config(folder, text_config={"model_type": "parrot"}),
-        "config.json is damaged",
+        "names the language model 'parrot'; the only one known is llama",
+    ),
+    "an unknown key": (
+        lambda folder: change_config(folder, auto_map={"AutoModel": "x--y.Z"}),
+        "unknown key 'auto_map'",
+    ),
+    "an unknown key of the language model": (
+        lambda folder: change_config(
+            folder, text_config={**config_of(folder)["text_config"], "_attn_implementation_internal": "someone/kernel"}
+        ),
+        "unknown key '_attn_implementation_internal' in text_config",
     ),
     "unknown encoder size": (lambda folder: change_config(folder, encoder_config={"legs": 4}), "legs"),
     "heads that do not fit": (
@@ -186,7 +195,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_damaged_and_unfit_parts_are_errors_of_one_sentence(
     copy: Path, damage: str, engine: str, request: pytest.FixtureRequest
 ) -> None:
-    if engine == "torch" or damage in NEED_TORCH:
+    if engine == "torch":
         request.getfixturevalue("with_torch")
     change, message = DAMAGES[damage]
     change(copy)
@@ -213,6 +222,21 @@ def test_a_base_changed_within_its_size_is_found(copy: Path, engine: str) -> Non
     path.write_bytes(content)
     with pytest.raises(ModelError, match="its sha256 is not"):
         mellow.load(copy, engine=engine)
+
+
+def test_weights_of_one_part_changed_within_their_size_are_found(
+    with_torch: None, published_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MELLOW_CACHE", str(tmp_path / "cache"))
+    folder = Path(shutil.copytree(published_dir, tmp_path / "published"))
+    mellow.load(folder, device="cpu")
+    path = folder / "model.safetensors"
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[-10] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ModelError, match="is damaged: it is not what was written"):
+        mellow.load(folder, device="cpu")
 
 
 def test_names_that_do_not_match_are_a_key_map_error(copy: Path, engine: str) -> None:

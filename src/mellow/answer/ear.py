@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pickle import PicklingError
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +71,9 @@ class Ear:
         if len(list(batches(ear._lengths()))) == 1:
             ear.cache = read(model.engine, ear.prefixes)[1]
         return ear
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise PicklingError("Encoded audio cannot be pickled; pickle the model and the clip, and listen to it there.")
 
     def __enter__(self) -> Ear:
         return self

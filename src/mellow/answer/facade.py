@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pickle import PicklingError
 from typing import Any, Literal, overload
 
 from mellow.answer.choose import ChoiceRule
@@ -25,8 +26,17 @@ __all__ = ["Ear", "Mellow", "Stream"]
 class Mellow(Pipeline):
     """A loaded model. Make one with `mellow.load`. Several threads may ask one model, and one `Ear`, at a time.
 
-    engine: hears, embeds and reads on; processor: clips and text to its inputs; rule: how options are scored.
+    engine: encodes, embeds and decodes; processor: clips and text to its inputs; tags: what is recognised, in words;
+    rule: how options are scored.
+    reload: makes it again; a pickled model is loaded anew by whoever unpickles it, such as a worker process.
     """
+
+    reload: Callable[[], Mellow] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.reload is None:
+            raise PicklingError("A model that mellow.load did not make cannot be pickled; load it in each process.")
+        return self.reload, (), {"rule": self.rule}
 
     def ask(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,9 @@ def load(
     else:
         tokenizer, loaded = open_onnx(directory, config, dtype=dtype, threads=threads, progress=progress)
     tags = AudioTags(settings, tokenizer, StepClock.of(config.sizes)) if settings is not None else None
-    return Mellow(loaded, Processor.of(config, tokenizer, policy=policy), tags, rule, str(name))
+    model = Mellow(loaded, Processor.of(config, tokenizer, policy=policy), tags, rule, str(name))
+    model.reload = partial(load, name, engine=engine, device=device, dtype=dtype, threads=threads, policy=policy)
+    return model
 
 
 def check_kinds(name: object, *, threads: object, policy: object, **names: object) -> None:
@@ -118,7 +121,8 @@ def model_directory(name: str | Path) -> Path:
     directory = NAMED.get(text, Path(text)) if isinstance(name, str) else Path(name)
     if not os.path.isdir(directory):  # where Path.is_dir raises: for names that are too long
         known = ", ".join([*NAMED, *HUB])
-        what = f"{shown(text)} is a file, not a model" if os.path.isfile(directory) else f"There is no model {shown(text)}"
+        is_file = os.path.isfile(directory)
+        what = f"{shown(text)} is a file, not a model" if is_file else f"There is no model {shown(text)}"
         raise ModelError(f"{what}; use {known}, a v0.ckpt, or the directory of a model.")
     return directory
 
@@ -166,9 +170,7 @@ def open_torch(
             f"The directory {directory} holds graphs for the engine onnx; name the model that they were made from."
         )
     dtype = "float32" if dtype == "auto" else dtype
-    engine: Engine = with_torch(reason).open_with_torch(
-        directory, device=device, dtype=dtype, verify=bool(config.files.get("base"))
-    )
+    engine: Engine = with_torch(reason).open_with_torch(directory, device=device, dtype=dtype)
     return engine
 
 

@@ -14,13 +14,13 @@ from mellow.model.precision import choose_device, place
 __all__ = ["convert_once", "has_cuda", "open_with_torch"]
 
 
-def open_with_torch(directory: Path, *, device: str, dtype: str, verify: bool) -> TorchEngine:
+def open_with_torch(directory: Path, *, device: str, dtype: str) -> TorchEngine:
     """The engine of a model directory, on a device (`auto`: CUDA, MPS or CPU) and in one of torch's precisions.
 
     Raises ModelError naming the part that is missing, damaged or unfit, or an impossible device or precision.
     """
     chosen = choose_device(device, dtype=dtype)
-    model = load_checkpoint(directory, verify=verify)
+    model = load_checkpoint(directory, verify=True)
     return TorchEngine(place(model, chosen, dtype=dtype))
 
 

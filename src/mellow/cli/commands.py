@@ -1,4 +1,4 @@
-"""All commands together: `mellow ask`, `base`, `cache`, `convert`, `data`, `export`, `train`. One file per command.
+"""All commands together, each of which has a file of its own.
 
 Commands import what they need when they run, so that `mellow --help` and a wrong argument answer at once.
 """
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import mellow
-from mellow.cli import ask, base, cache, convert, data, export, train
+from mellow.cli import ask, base, cache, convert, data, doctor, export, train
 from mellow.cli.console import Guarded, say
 
 __all__ = ["app", "command"]
@@ -29,6 +29,7 @@ app.add_typer(base.app, name="base")
 app.add_typer(cache.app, name="cache")
 app.command("convert")(convert.convert)
 app.add_typer(data.app, name="data")
+app.command("doctor")(doctor.doctor)
 app.command("export")(export.export)
 app.command("train")(train.train)
 

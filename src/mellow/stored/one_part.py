@@ -23,6 +23,7 @@ from mellow.encoders import EncoderConfig, EncoderSpec, encoder_spec, sizes_dict
 from mellow.errors import ModelError
 from mellow.stored.files import new_directory, record, sha256
 from mellow.stored.llama import check_total
+from mellow.stored.verified import is_remembered, remember, stamps
 
 __all__ = [
     "WEIGHTS",
@@ -125,13 +126,16 @@ def check_shapes(found: Mapping[str, tuple[int, ...]], config: ModelConfig, *, w
 
 
 def check_weights(directory: Path, weights: Mapping[str, Any], *, verify: bool = True) -> Path:
-    """The weights' file of a directory, if its size (and sha256) are those recorded; else ModelError."""
+    """The weights' file of a directory, if its size (and sha256, once a day) are those recorded; else ModelError."""
     path = directory / WEIGHTS
     if not path.is_file():
         raise ModelError(f"The model {directory} lacks its weights, {WEIGHTS}.")
+    found = stamps(directory, ["config.json", WEIGHTS])
     sound = path.stat().st_size == weights.get("bytes", path.stat().st_size)
-    if sound and verify and "sha256" in weights:
+    if sound and verify and "sha256" in weights and not is_remembered(directory, found):
         sound = sha256(path) == weights["sha256"]
+        if sound:
+            remember(directory, found)
     if not sound:
         raise ModelError(f"{path} is damaged: it is not what was written; convert or fetch the model again.")
     return path
