@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,6 +91,15 @@ def test_options_are_written_out_where_that_is_wanted(published: Mellow, tone: T
     (free,) = published.ask_many([item], sampling=FEW, find_choices=False)
     assert free.choice is None
     assert published.ask_many([item])[0].choice in ("a dog", "rain")
+
+
+def test_threads_share_a_model(published: Mellow, tone: Tone) -> None:
+    """With either engine."""
+    ear = published.listen(tone(440, 2.0))
+    expected = [ear.ask(question, sampling=FEW) for question in QUESTIONS]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda question: ear.ask(question, sampling=FEW), QUESTIONS * 4))
+    assert found == expected * 4
 
 
 # --- long clips -----------------------------------------------------------------------------------------------------
