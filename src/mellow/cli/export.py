@@ -84,7 +84,7 @@ def _table(out_dir: Path, precision: str, found: Comparison) -> Table:
 
     from mellow.export import verify
 
-    bound = verify.BOUNDS[precision.value]
+    bound = verify.BOUNDS[precision]
     memory = verify.peak_megabytes(out_dir)
     table = Table(title=f"{out_dir}, {precision}, against the torch engine in float32", title_justify="left")
     for name in ("", "found", "bound"):
