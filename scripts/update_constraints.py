@@ -43,8 +43,11 @@ def resolved(constraints: Iterable[str]) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         limits, report = Path(folder, "limits.txt"), Path(folder, "report.json")
         limits.write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
-        pip = [sys.executable, "-m", "pip", "install", "-qq", "--dry-run", "--ignore-installed"]
-        subprocess.run([*pip, "--report", report, "--constraint", limits, f"{ROOT}[dev]"], check=True)
+        pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
+        command = [*pip, "--report", report, "--constraint", limits, f"{ROOT}[dev]"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            sys.exit(done.stdout + done.stderr)
         found = [item["metadata"] for item in json.loads(report.read_text(encoding="utf-8"))["install"]]
     return pins((item["name"], item["version"]) for item in found)
 

@@ -32,6 +32,8 @@ from mellow.train.prepare import prepare
 from mellow.train.recipe import Recipe
 from mellow.train.run import COMPLETE, Learner, newest_checkpoint, step_of, train
 
+pytestmark = pytest.mark.slow
+
 Job = Callable[..., Recipe]
 Forward = Callable[..., dict[str, torch.Tensor]]
 State = dict[str, torch.Tensor]
