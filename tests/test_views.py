@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mellow.audio import CED, HTSAT, front_end_of, log_mel, window_starts
+from mellow.audio import CED, HTSAT, log_mel, window_starts
+from mellow.config import ModelConfig
+from mellow.encoders import encoder_spec
 from mellow.errors import AudioError
+from mellow.llama import SMOLLM2_135M
 from mellow.processor import ClipPolicy, Processor
 from mellow.text.prompt import CompactPrompt
 from mellow.text.published_prompt import PublishedPrompt
@@ -25,9 +28,13 @@ def noise(seconds: float) -> Clip:
     return Clip(waveform_S, RATE)
 
 
+def processor_of(tokenizer: Tokenizer, **settings: str) -> Processor:
+    return Processor.of(ModelConfig.from_dict({"text_config": SMOLLM2_135M.to_config(), **settings}), tokenizer)
+
+
 @pytest.fixture(scope="module")
 def v0(tokenizer: Tokenizer) -> Processor:
-    return Processor.of(tokenizer, encoder="htsat", layout="published")
+    return processor_of(tokenizer, encoder="htsat", layout="published")
 
 
 def with_policy(processor: Processor, policy: ClipPolicy) -> Processor:
@@ -93,7 +100,7 @@ def test_one_stretch_of_a_long_clip(v0: Processor) -> None:
 def test_the_compact_layout_hears_all_at_once(tokenizer: Tokenizer) -> None:
     frames = {"ced": [1001, 1001, 501], "cnn14": [1001, 1001, 501], "htsat": [1001, 1001, 1001]}
     for encoder, lengths in frames.items():
-        processor = Processor.of(tokenizer, encoder=encoder)
+        processor = processor_of(tokenizer, encoder=encoder)
         clip = processor.clip(noise(25.0))
         (view,) = processor.views(clip)
         assert (view.start, view.end) == (0.0, pytest.approx(25.0))
@@ -106,9 +113,14 @@ def test_the_compact_layout_hears_all_at_once(tokenizer: Tokenizer) -> None:
 
 
 def test_front_ends_by_encoder(tokenizer: Tokenizer) -> None:
-    assert (front_end_of("ced"), front_end_of("htsat"), front_end_of("cnn14")) == (CED, HTSAT, HTSAT)
-    assert front_end_of("htsat", mel_bins=16).mel_bins == 16
-    with pytest.raises(AudioError, match="encoder 'owl'; known are ced, htsat, cnn14"):
-        front_end_of("owl")
-    assert isinstance(Processor.of(tokenizer).prompt, CompactPrompt)
-    assert isinstance(Processor.of(tokenizer, encoder="htsat", layout="published").prompt, PublishedPrompt)
+    found = [processor_of(tokenizer, encoder=kind).front_end for kind in ("ced", "htsat", "cnn14")]
+    assert found == [CED, HTSAT, HTSAT]
+    assert encoder_spec("cnn14").front_end(encoder_spec("cnn14").sizes({"mel_bins": 32})).mel_bins == 32
+    assert isinstance(processor_of(tokenizer).prompt, CompactPrompt)
+    assert isinstance(processor_of(tokenizer, encoder="htsat", layout="published").prompt, PublishedPrompt)
+
+
+def test_the_published_layout_takes_no_clip_as_one(tokenizer: Tokenizer) -> None:
+    settings = {"text_config": SMOLLM2_135M.to_config(), "encoder": "htsat", "layout": "published"}
+    with pytest.raises(AudioError, match="hears 10 s at a time"):
+        Processor.of(ModelConfig.from_dict(settings), tokenizer, policy=ClipPolicy("pad", "join"))

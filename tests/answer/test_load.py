@@ -18,7 +18,6 @@ import mellow
 from mellow.answer import merging
 from mellow.answer.decode import Sampling
 from mellow.answer.facade import Mellow
-from mellow.answer.graphs import DEFAULT_PRECISION
 from mellow.answer.load import model_directory
 from mellow.errors import ModelError
 from mellow.runtime import write
@@ -43,7 +42,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
 def test_two_part_models_and_graphs_are_answered_by_onnx_runtime(tiny_model_dir: Path) -> None:
     model = mellow.load(tiny_model_dir)
     assert isinstance(model.engine, OnnxEngine)
-    made = next(entry.path for entry in entries() if f"-{DEFAULT_PRECISION}-" in entry.name)
+    made = next(entry.path for entry in entries() if f"-{'int8'}-" in entry.name)
     graphs = mellow.load(made)
     assert isinstance(graphs.engine, OnnxEngine)
     with pytest.raises(ModelError, match="are int8, not int4; export the model in int4"):
@@ -147,9 +146,7 @@ def test_graphs_are_prepared_once_and_that_is_told(
     steps: list[tuple[str, int, int]] = []
     first = mellow.load(tiny_model_dir, progress=lambda *step: steps.append(step))
     (told,) = caplog.messages
-    assert told.startswith(
-        f"Preparing {tiny_model_dir.name} for this computer ({DEFAULT_PRECISION}); it is kept in {cache}"
-    )
+    assert told.startswith(f"Preparing {tiny_model_dir.name} for this computer ({'int8'}); it is kept in {cache}")
     (total,) = {total for _, _, total in steps}
     assert 0 < total <= len(steps)
     assert sorted(done for _, done, _ in steps) == [done for _, done, _ in steps]

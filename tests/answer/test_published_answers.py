@@ -13,9 +13,10 @@ import pytest
 from mellow.answer import decode
 from mellow.answer.choose import ChoiceRule
 from mellow.answer.decode import Sampling, complete, read
+from mellow.answer.encode import EncodedClip
 from mellow.answer.facade import Mellow
-from mellow.answer.views import HeardView, merge_texts, pair, stamp
-from mellow.engine import Heard
+from mellow.answer.views import EncodedView, merge_texts, pair, stamp
+from mellow.engine import Encoded
 from mellow.processor import ClipPolicy
 from mellow.text.published_prompt import SEPARATOR
 from mellow.types import Answer, WindowAnswer
@@ -45,24 +46,23 @@ def test_single_batched_streamed_and_cached_answers_are_equal(published: Mellow,
 def test_an_answer_is_greedy_on_the_whole_prompt(published: Mellow, tone: Tone) -> None:
     """Against the plain way: all 389 embeddings at once, no cache kept between question and audio."""
     engine, prompt = published.engine, published.processor.prompt
-    none = np.zeros((0, 0), np.float32)
     view = next(iter(published.processor.views(published.processor.clip(tone(440, 2.0)))))
-    rows_KD = engine.encode(view.windows).rows_KD
-    separator = engine.embed([SEPARATOR], none)
-    question_LD = engine.embed(prompt.question("What is it?"), none)
-    prefix_LD = np.concatenate([rows_KD, separator, rows_KD, separator, question_LD])
+    audio_KD = engine.encode(view.windows[0]).audio_KD
+    separator = engine.embed([SEPARATOR])
+    question_LD = engine.embed(prompt.question("What is it?"))
+    prefix_LD = np.concatenate([audio_KD, separator, audio_KD, separator, question_LD])
     assert prefix_LD.shape == (389, 24)
     done = complete(engine, *read(engine, [prefix_LD]), stop_ids=(0,), sampling=FEW)[0]
     assert published.ask(tone(440, 2.0), "What is it?", sampling=FEW).text == prompt.tokenizer.decode(done.ids).strip()
 
 
 def test_a_batch_hears_each_clip_once(published: Mellow, tone: Tone, monkeypatch: pytest.MonkeyPatch) -> None:
-    clips, heard = [tone(440, 2.0), tone(900, 10.0)], []
+    clips, encoded = [tone(440, 2.0), tone(900, 10.0)], []
     encode = published.engine.encode
-    monkeypatch.setattr(published.engine, "encode", lambda windows: heard.append(windows) or encode(windows))
+    monkeypatch.setattr(published.engine, "encode", lambda mel_FM: encoded.append(mel_FM) or encode(mel_FM))
     items = [{"audio": clips[0], "audio2": str(clips[n % 2]), "question": "What is it?"} for n in range(4)]
     answers = published.ask_many(items, sampling=FEW)
-    assert len(heard) == 2
+    assert len(encoded) == 2
     assert answers[0] == answers[2] == published.ask(clips[0], "What is it?", sampling=FEW)
 
 
@@ -148,7 +148,7 @@ def test_policies(published: Mellow, tone: Tone) -> None:
         return replace(published, processor=replace(published.processor, policy=policy))
 
     short, long = tone(440, 3.0), tone(300, 12.0)
-    rows = [with_policy(ClipPolicy(name)).listen(short).clips[0].rows_KD for name in ("repeat", "pad")]  # type: ignore[arg-type]
+    rows = [with_policy(ClipPolicy(name)).listen(short).clips[0].audio_KD for name in ("repeat", "pad")]  # type: ignore[arg-type]
     assert rows[0].shape == rows[1].shape == (129, 24)
     assert np.abs(rows[0] - rows[1]).max() > 1e-3
     for name, windows in (("windows", 2), ("start", 1), ("center", 1)):
@@ -158,12 +158,14 @@ def test_policies(published: Mellow, tone: Tone) -> None:
 # --- views ----------------------------------------------------------------------------------------------------------
 
 
-def view(start: float, name: str) -> HeardView:
-    return HeardView(start, start + 10, [Heard(np.zeros((1, 1)), [], np.array([ord(name)]))])
+def view(start: float, name: str) -> EncodedView:
+    scores_C = np.array([ord(name)])
+    encoded = Encoded(np.zeros((1, 1)), scores_C, scores_C[None])
+    return EncodedView(start, start + 10, [EncodedClip(encoded)])
 
 
-def names(views: list[HeardView]) -> list[str]:
-    return ["".join(chr(int(clip.scores_C[0])) for clip in view.clips) for view in views]
+def names(views: list[EncodedView]) -> list[str]:
+    return ["".join(chr(int(clip.encoded.clip_scores_C[0])) for clip in view.clips) for view in views]
 
 
 def test_the_shorter_clips_last_window_stays() -> None:

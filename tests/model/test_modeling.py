@@ -211,13 +211,13 @@ def test_a_streamer_is_told_each_token(model: MellowForConditionalGeneration) ->
 def test_a_long_clip_is_its_windows_joined_in_time(model: MellowForConditionalGeneration) -> None:
     pieces = windows([1001, 1001, 300])
     with torch.inference_mode():
-        whole, parts = model.encode(pieces), [model.encode([piece]) for piece in pieces]
-        rows_KD, _ = model.hear(whole)
-    assert whole.frames_BTE.shape[1] == 62 + 62 + 18
-    assert len(rows_KD) == 71
-    torch.testing.assert_close(whole.frames_BTE, torch.cat([part.frames_BTE for part in parts], 1))
-    loudest = torch.stack([part.clip_scores_BC for part in parts]).amax(0)
-    torch.testing.assert_close(whole.clip_scores_BC, loudest)
+        audio_KD, tags = model.encode(pieces)
+        parts = [model.encode_window(piece) for piece in pieces]
+    assert [len(part) for part, _ in parts] == [31, 31, 9]
+    torch.testing.assert_close(audio_KD, torch.cat([part for part, _ in parts]))
+    assert model.tags is not None
+    clip_C = torch.stack([scores.clip_C for _, scores in parts]).amax(0)
+    assert tags == model.tags.ids(clip_C.numpy(), torch.cat([scores.step_TC for _, scores in parts]).numpy())
 
 
 def test_clips_stand_in_the_order_of_their_placeholders(model: MellowForConditionalGeneration) -> None:

@@ -6,25 +6,28 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mellow.engine import Cache, Engine
+from mellow.answer.encode import encode_clip
+from mellow.engine import Cache, Engine, join
 from mellow.errors import ModelError
 from mellow.runtime import engine as running
 from mellow.runtime.engine import OnnxEngine
 from mellow.runtime.graph import Graph, WeightMemory
 from mellow.runtime.session import available_threads, open_session
 from mellow.runtime.write import PRECISIONS, write_graphs
+from mellow.text.tags import TagSettings
+from mellow.text.tokenizer import Tokenizer
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from mellow.answer.torch_engine import TorchEngine
-from mellow.export.export import Tensors, graph_config
 from mellow.model.modeling import MellowForConditionalGeneration
 
 EVENTS = {"events": {"width": 12, "sounds": 5}}
@@ -32,8 +35,12 @@ KINDS = [(encoder, layout) for encoder in ("ced", "htsat", "cnn14") for layout i
 CLOSE = {"fp32": 1e-4, "fp16": 0.02, "int8": 0.1, "int4": 0.6}  # of the size of the torch engine's numbers
 
 
+def arrays(model: MellowForConditionalGeneration) -> dict[str, np.ndarray]:
+    return {name: tensor.float().numpy() for name, tensor in model.state_dict().items()}
+
+
 def in_memory(model: MellowForConditionalGeneration, precision: str = "fp32") -> OnnxEngine:
-    return OnnxEngine.of(graph_config(model), Tensors(model), precision=precision, threads=1)
+    return OnnxEngine.of(model.config.model, arrays(model), precision=precision, threads=1)
 
 
 def mel(frames: int, seed: int = 0) -> np.ndarray:
@@ -66,8 +73,8 @@ def engine(model: MellowForConditionalGeneration) -> OnnxEngine:
 def graphs(model: MellowForConditionalGeneration, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A graph directory. Do not change it: copy it first."""
     folder = tmp_path_factory.mktemp("graphs") / "tiny"
-    config = graph_config(model)
-    return write_graphs(folder, config=config, state=Tensors(model), tokenizer=b"{}", precision="int8")
+    config = model.config.model
+    return write_graphs(folder, config=config, state=arrays(model), tokenizer=b"{}", precision="int8")
 
 
 # --- hearing ----------------------------------------------------------------------------------------------------------
@@ -77,57 +84,51 @@ def graphs(model: MellowForConditionalGeneration, tmp_path_factory: pytest.TempP
 @pytest.mark.parametrize(("encoder", "layout"), KINDS)
 def test_every_encoder_hears_what_torch_hears(random_model: Any, encoder: str, layout: str, precision: str) -> None:
     model = random_model(encoder, layout)
-    exact, found = (e.encode([mel(1001)]) for e in (TorchEngine(model), in_memory(model, precision)))
-    assert_close(found.rows_KD, exact.rows_KD, CLOSE[precision])
-    assert_close(found.scores_C, exact.scores_C, CLOSE[precision])
+    exact, found = (e.encode(mel(1001)) for e in (TorchEngine(model), in_memory(model, precision)))
+    assert_close(found.audio_KD, exact.audio_KD, CLOSE[precision])
+    assert_close(found.clip_scores_C, exact.clip_scores_C, CLOSE[precision])
 
 
 @pytest.mark.parametrize("frames", [16, 48, 100, 476, 1000, 1024, 1100])
 def test_ced_hears_windows_of_any_length(engine: OnnxEngine, exact: TorchEngine, frames: int) -> None:
-    assert_close(engine.encode([mel(frames)]).rows_KD, exact.encode([mel(frames)]).rows_KD, 1e-4)
+    assert_close(engine.encode(mel(frames)).audio_KD, exact.encode(mel(frames)).audio_KD, 1e-4)
 
 
 @pytest.mark.parametrize("encoder", ["ced", "htsat"])
 def test_windows_are_joined_as_torch_joins_them(random_model: Any, encoder: str) -> None:
     model = random_model(encoder)
     windows = [mel(1001, 1), mel(1001, 2), mel(1001 if encoder == "htsat" else 90, 3)]
-    exact, found = (e.encode(windows) for e in (TorchEngine(model), in_memory(model)))
-    assert_close(found.rows_KD, exact.rows_KD, 1e-4)
-    assert_close(found.scores_C, exact.scores_C, 1e-4)
-
-
-@pytest.mark.parametrize("settings", [{"layout": "published"}, {"frames_per_row": 4}])
-def test_windows_whose_rows_depend_on_each_other_are_refused(random_model: Any, settings: dict[str, Any]) -> None:
-    engine = in_memory(random_model("ced" if "frames_per_row" in settings else "htsat", **settings))
-    assert len(engine.encode([mel(1001)]).rows_KD)
-    with pytest.raises(ModelError, match="one window at a time"):
-        engine.encode([mel(1001), mel(1001)])
+    exact, found = (join([e.encode(m) for m in windows]) for e in (TorchEngine(model), in_memory(model)))
+    assert_close(found.audio_KD, exact.audio_KD, 1e-4)
+    assert_close(found.clip_scores_C, exact.clip_scores_C, 1e-4)
 
 
 def test_a_clip_that_becomes_no_numbers_is_refused(engine: OnnxEngine) -> None:
     """Rounding to whole numbers would hide it behind answers that look like others."""
-    with pytest.raises(ModelError, match="is no number"):
-        engine.encode([np.where(np.arange(1001)[:, None] == 500, np.nan, mel(1001))])
+    with pytest.raises(ModelError, match="non-finite values"):
+        engine.encode(np.where(np.arange(1001)[:, None] == 500, np.nan, mel(1001)))
 
 
 @pytest.mark.parametrize("pool", [1, 2, 3, 5])
 def test_a_short_last_row_repeats_its_last_step(random_model: Any, pool: int) -> None:
     model = random_model(frames_per_row=pool)
-    exact, found = (e.encode([mel(1001)]) for e in (TorchEngine(model), in_memory(model)))
-    assert_close(found.rows_KD, exact.rows_KD, 1e-4)
+    exact, found = (e.encode(mel(1001)) for e in (TorchEngine(model), in_memory(model)))
+    assert_close(found.audio_KD, exact.audio_KD, 1e-4)
 
 
-def test_words_heard_are_those_of_torch(random_model: Any) -> None:
-    """With an event head, whose scores the graph gives as well."""
-    words = {name: [n] for n, name in enumerate(("start", "comma", "parts", "bar", "nothing", "stop"))}
-    heard = {**words, "names": [[10 + c] for c in range(9)], "mean": [0.0] * 9, "spread": [1.0] * 9, "count": 3}
-    marks = [*"0123456789.- ", ". Likely:", ". Events:", " maybe", " none"]
-    heard |= {"events": [[50 + s] for s in range(5)], "marks": {mark: [70 + n] for n, mark in enumerate(marks)}}
-    model = random_model(heard=heard, **EVENTS)
-    engine = in_memory(model)
-    assert "event_scores" in engine.hears
+def test_event_scores_and_tags_are_those_of_torch(random_model: Any, tokenizer: Tokenizer) -> None:
+    """In both engines, and in the model that users of transformers see."""
+    settings = TagSettings([f"class {c}" for c in range(9)], [0.0] * 9, [1.0] * 9, count=3, sounds=list("abcde"))
+    model = random_model(tags=settings.to_dict(), **EVENTS)
+    model.set_tokenizer(tokenizer)
     windows = [mel(1001, 4), mel(200, 5)]
-    assert engine.encode(windows).words == TorchEngine(model).encode(windows).words
+    encoded = [encode_clip(engine, windows, model.tags) for engine in (in_memory(model), TorchEngine(model))]
+    first, second = (clip.encoded.event_scores_TE for clip in encoded)
+    assert_close(first, second, 1e-4)
+    assert first.shape == (62 + 12, 5)
+    audio_KD, tags = model.encode([torch.from_numpy(window) for window in windows])
+    assert encoded[0].tags == encoded[1].tags == tags
+    assert_close(encoded[0].audio_KD, audio_KD.detach().numpy(), 1e-4)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -273,7 +274,7 @@ def test_threads_read_on_from_one_past(engine: OnnxEngine) -> None:
 def test_a_graph_directory_answers_as_the_graphs_in_memory(graphs: Path, model: Any) -> None:
     loaded, kept = OnnxEngine.load(graphs, verify=True), in_memory(model, "int8")
     x, ids = embeds(1, 5), [3, 4]
-    assert_close(loaded.encode([mel(300)]).rows_KD, kept.encode([mel(300)]).rows_KD, 1e-5)
+    assert_close(loaded.encode(mel(300)).audio_KD, kept.encode(mel(300)).audio_KD, 1e-5)
     assert np.array_equal(loaded.embed(ids, x[0, :0]), kept.embed(ids, x[0, :0]))
     np.testing.assert_allclose(read(loaded, x, np.ones((1, 5)))[0], read(kept, x, np.ones((1, 5)))[0], atol=1e-5)
 
@@ -349,7 +350,7 @@ def test_a_graph_that_onnx_runtime_refuses_is_one_clear_error(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"model_type": "gpt2"}, "of the kind 'gpt2'"),
+        ({"model_type": "gpt2"}, "this one is a 'gpt2'"),
         ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}}, "plain rotary positions"),
         ({"attention_bias": True}, "without biases"),
         ({"hidden_act": "gelu"}, "silu"),
@@ -359,16 +360,15 @@ def test_a_graph_that_onnx_runtime_refuses_is_one_clear_error(tmp_path: Path) ->
 def test_language_models_without_a_graph_are_named_and_nothing_is_left(
     model: Any, tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:
-    config = graph_config(model)
-    config["text_config"] |= settings
     with pytest.raises(ModelError, match=message):
-        write_graphs(tmp_path / "out", config=config, state=Tensors(model), tokenizer=b"", precision="fp32")
+        config = replace(model.config.model, text_config={**model.config.model.text_config, **settings})
+        write_graphs(tmp_path / "out", config=config, state=arrays(model), tokenizer=b"", precision="fp32")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_an_interrupt_leaves_nothing(model: Any, tmp_path: Path, error: type[BaseException]) -> None:
-    class Interrupted(Tensors):
+    class Interrupted(dict[str, np.ndarray]):
         def __getitem__(self, name: str) -> np.ndarray:
             if name.endswith("layers.1.mlp.down_proj.weight"):
                 raise error
@@ -376,13 +376,17 @@ def test_an_interrupt_leaves_nothing(model: Any, tmp_path: Path, error: type[Bas
 
     with pytest.raises((KeyboardInterrupt, ModelError)):
         write_graphs(
-            tmp_path / "out", config=graph_config(model), state=Interrupted(model), tokenizer=b"", precision="int8"
+            tmp_path / "out",
+            config=model.config.model,
+            state=Interrupted(arrays(model)),
+            tokenizer=b"",
+            precision="int8",
         )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_overwritten_and_unknown_precisions_are_named(model: Any, graphs: Path, tmp_path: Path) -> None:
-    how: dict[str, Any] = {"config": graph_config(model), "state": Tensors(model), "tokenizer": b""}
+    how: dict[str, Any] = {"config": model.config.model, "state": arrays(model), "tokenizer": b""}
     with pytest.raises(ModelError, match="exists already"):
         write_graphs(graphs, precision="int8", **how)
     with pytest.raises(ModelError, match="no precision 'int2'"):
@@ -397,7 +401,7 @@ def test_hearing_and_reading_without_torch(graphs: Path, root: Path) -> None:
         "import numpy as np\n"
         "from mellow.runtime.engine import OnnxEngine\n"
         "engine = OnnxEngine.load(sys.argv[1])\n"
-        "engine.encode([np.zeros((300, 64), np.float32)])\n"
+        "engine.encode(np.zeros((300, 64), np.float32))\n"
         "logits, _ = engine.forward(engine.embed([1, 2], np.zeros((0, 0)))[None], np.ones((1, 2), np.int64), None)\n"
         "assert np.isfinite(logits).all()\n"
     )

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mellow.config import ModelConfig
 from mellow.errors import KeyMapError, ModelError
 from mellow.stored.llama import LlamaFile
 from mellow.stored.names import BUNDLED
+from mellow.stored.one_part import check_shapes
 from mellow.stored.packing import pack, unpack
-from mellow.stored.settings import read_settings
-from mellow.stored.shapes import check_shapes, expected_shapes, has_shapes
 from mellow.stored.two_part import TwoPartState
 
 QUERY = "language_model.model.layers.1.self_attn.q_proj"
@@ -21,7 +21,7 @@ QUERY = "language_model.model.layers.1.self_attn.q_proj"
 
 @pytest.fixture(scope="module")
 def state(tiny_model_dir: Path, tiny_settings: dict[str, Any]) -> TwoPartState:
-    return TwoPartState.open(tiny_model_dir, tiny_settings, verify=True)
+    return TwoPartState.open(tiny_model_dir, ModelConfig.from_dict(tiny_settings), verify=True)
 
 
 def test_a_matrix_is_base_and_adapter(state: TwoPartState, tiny_gguf: Path, tiny_trained: Any) -> None:
@@ -34,7 +34,7 @@ def test_a_matrix_is_base_and_adapter(state: TwoPartState, tiny_gguf: Path, tiny
 
 
 def test_it_is_a_mapping_of_all_tensors_and_no_others(state: TwoPartState, tiny_settings: dict[str, Any]) -> None:
-    assert {name: state[name].shape for name in state} == expected_shapes(tiny_settings)
+    assert {name: state[name].shape for name in state} == ModelConfig.from_dict(tiny_settings).shapes()
     assert all(array.dtype == np.float32 for array in state.values())
     assert len(state) == len(list(state))
     assert f"{QUERY}.lora_A" not in state
@@ -48,47 +48,17 @@ def test_it_is_what_torch_gets(state: TwoPartState, tiny_model: Any) -> None:
         np.testing.assert_array_equal(state[name], theirs[name].numpy(), err_msg=name)
 
 
-@pytest.mark.parametrize("events", [{}, {"width": 24, "sounds": 3}])
-def test_the_expected_shapes_are_those_of_the_modules(tiny_settings: dict[str, Any], events: dict[str, int]) -> None:
-    modeling = pytest.importorskip("mellow.model.modeling")
-    torch = pytest.importorskip("torch")
-    heard = tiny_settings["heard"] | ({"events": [[1]] * 3} if events else {})
-    settings = tiny_settings | {"events": events, "heard": heard}
-    with torch.device("meta"):
-        model = modeling.MellowForConditionalGeneration(modeling.MellowConfig(**settings))
-    unlike = ("num_batches_tracked", "lm_head.weight")
-    theirs = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if not name.endswith(unlike)}
-    assert expected_shapes(settings) == theirs
-
-
 def test_the_bundled_model_is_whole(bundled_base: Path) -> None:
     if not (BUNDLED / "trained.safetensors").is_file():
         pytest.skip("the bundled trained.safetensors is not in this checkout")
-    settings = read_settings(BUNDLED)
-    assert has_shapes(settings)
-    check_shapes(TwoPartState.open(BUNDLED, settings, verify=False).shapes, settings, what="The model mini")
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"encoder_config": {"legs": 4}}, "no size legs"),
-        ({"encoder_config": {"width": 0}}, "not 0 of 3"),
-        ({"encoder_config": {"width": "wide"}}, "impossible config .ValueError"),
-        ({"text_config": {"model_type": "llama"}}, "impossible config .KeyError: 'hidden_size'"),
-        ({"events": {"width": 4, "sounds": 2}}, "has 2 events, but heard words for 0"),
-        ({"events": {"width": 4}}, "impossible config .KeyError: 'sounds'"),
-    ],
-)
-def test_impossible_configs(tiny_settings: dict[str, Any], changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        check_shapes({}, tiny_settings | changes, what="The model x")
+    TwoPartState.open(BUNDLED, ModelConfig.read(BUNDLED), verify=True)
 
 
 def test_names_and_shapes_that_differ_are_named(tiny_settings: dict[str, Any]) -> None:
-    found = dict(expected_shapes(tiny_settings))
-    check_shapes(found, tiny_settings, what="The model x")
+    config = ModelConfig.from_dict(tiny_settings)
+    found = config.shapes()
+    check_shapes(found, config, what="The model x")
     with pytest.raises(ModelError, match=r"unfit shapes \(mapper.norm.bias has \(3,\), not \(128,\)\)"):
-        check_shapes(found | {"mapper.norm.bias": (3,)}, tiny_settings, what="The model x")
+        check_shapes(found | {"mapper.norm.bias": (3,)}, config, what="The model x")
     with pytest.raises(KeyMapError, match=r"0 missing \[\], 1 unknown \['x'\]"):
-        check_shapes(found | {"x": (3,)}, tiny_settings, what="The model x")
+        check_shapes(found | {"x": (3,)}, config, what="The model x")

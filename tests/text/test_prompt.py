@@ -7,7 +7,7 @@ from tokenizers import Tokenizer as Backend
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 
-from mellow.text.prompt import CLIP, ROW, CompactPrompt, HeardClip, expand
+from mellow.text.prompt import AUDIO, CLIP, ClipTokens, CompactPrompt, expand
 from mellow.text.tokenizer import Tokenizer
 
 
@@ -15,7 +15,7 @@ def written(prompt: CompactPrompt, ids: list[int]) -> str:
     """Ids as text, special tokens included; `[clip]` and `.` for placeholders."""
     shown = ""
     for token in ids:
-        shown += {CLIP: "[clip]", ROW: "."}.get(token) or prompt.tokenizer.backend.decode([token], False)
+        shown += {CLIP: "[clip]", AUDIO: "."}.get(token) or prompt.tokenizer.backend.decode([token], False)
     return shown
 
 
@@ -59,8 +59,8 @@ def test_slots_are_the_clips_themselves(prompt: CompactPrompt) -> None:
 
 
 def test_expand_puts_rows_and_words_in_place_of_each_clip_in_order() -> None:
-    clips = [HeardClip(2, [50, 51]), HeardClip(3), HeardClip(0, [60])]
-    assert expand([7, CLIP, 8, CLIP, CLIP, 9], clips) == [7, ROW, ROW, 50, 51, 8, ROW, ROW, ROW, 60, 9]
+    clips = [ClipTokens(2, [50, 51]), ClipTokens(3), ClipTokens(0, [60])]
+    assert expand([7, CLIP, 8, CLIP, CLIP, 9], clips) == [7, AUDIO, AUDIO, 50, 51, 8, AUDIO, AUDIO, AUDIO, 60, 9]
     assert expand([7, 8], []) == [7, 8]
 
 

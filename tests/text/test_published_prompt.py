@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mellow.errors import QuestionError
-from mellow.text.prompt import CLIP, ROW, CompactPrompt, HeardClip, Prompt, expand
+from mellow.text.prompt import AUDIO, CLIP, ClipTokens, CompactPrompt, Prompt, expand
 from mellow.text.published_prompt import PAD, QUESTION_TOKENS, SEPARATOR, PublishedPrompt
 from mellow.text.tokenizer import Tokenizer
 
@@ -27,10 +27,10 @@ def test_constants_are_those_of_the_vocabulary(tokenizer: Tokenizer, prompt: Pub
 
 
 def test_389_positions(prompt: PublishedPrompt) -> None:
-    clips = [HeardClip(129), HeardClip(129)]
+    clips = [ClipTokens(129), ClipTokens(129)]
     ids = expand(prompt.prefix(2), clips) + prompt.question("what is this?")
     assert len(ids) == 389
-    assert [n for n, token in enumerate(ids[:260]) if token != ROW] == [129, 259]
+    assert [n for n, token in enumerate(ids[:260]) if token != AUDIO] == [129, 259]
     assert ids[129] == ids[259] == SEPARATOR
 
 

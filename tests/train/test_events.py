@@ -12,11 +12,13 @@ from safetensors.numpy import save_file
 
 from mellow.data.scene import Event, Scene
 from mellow.data.store import audio_path
+from mellow.events import StepClock
 from mellow.model.events import EventHead
 from mellow.train import events as module
 from mellow.train.events import FOLDS, Events, fit_events, fold_of, truth, unknown_of
 from mellow.train.features import FeatureCache
 
+CLOCK = StepClock(0.16, 62)  # CED
 SOUNDS = ("bell", "dog", "rain", "siren")
 WIDTH = 24  # of the frames
 
@@ -54,7 +56,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fit(job: tuple[list[Scene], FeatureCache], folder: Path, seed: int = 1) -> Events:
-    return fit_events(*job, width=16, seed=seed, folder=folder)
+    return fit_events(*job, clock=CLOCK, width=16, seed=seed, folder=folder)
 
 
 def test_the_head_hears_which_sound_comes_first(
@@ -84,7 +86,7 @@ def test_training_timelines_do_not_come_from_a_head_that_met_the_recording(
         return moments(frames_NE, chosen_N)
 
     scenes, cache = job
-    steps = module.join(scenes, cache, sorted(SOUNDS), [62] * len(scenes))
+    steps = module.join(scenes, cache, sorted(SOUNDS), [62] * len(scenes), CLOCK)
     monkeypatch.setattr(module, "_moments", spy)
     monkeypatch.setattr(module, "UNKNOWN", 0.5)
     fit(job, tmp_path / "run")
@@ -127,16 +129,16 @@ def test_a_second_fit_reads_the_first_and_another_data_set_does_not(
     for name, tensor in first.head.state_dict().items():
         assert torch.equal(tensor, read.head.state_dict()[name])
     with pytest.raises(TypeError):
-        fit_events(job[0][:-1], job[1], width=16, seed=1, folder=tmp_path / "run")
+        fit_events(job[0][:-1], job[1], clock=CLOCK, width=16, seed=1, folder=tmp_path / "run")
 
 
 def test_truth_fills_the_steps_of_an_event_and_knows_windows() -> None:
-    heard_TS = truth(scene(1, event("dog", 1.6, 3.2), event("rain", 9.0, 9.04)), ["dog", "rain"], 62)
+    heard_TS = truth(scene(1, event("dog", 1.6, 3.2), event("rain", 9.0, 9.04)), ["dog", "rain"], 62, CLOCK)
     assert np.flatnonzero(heard_TS[:, 0]).tolist() == list(range(10, 20))
     assert np.flatnonzero(heard_TS[:, 1]).tolist() == [56]  # shorter than a step: the one it falls into
-    long_TS = truth(scene(2, event("dog", 10.0, 11.6)), ["dog"], 124)
+    long_TS = truth(scene(2, event("dog", 10.0, 11.6)), ["dog"], 124, CLOCK)
     assert np.flatnonzero(long_TS[:, 0]).tolist() == list(range(62, 72))  # the second window begins at 10 s
-    assert truth(scene(3, event("cat", 0.0, 5.0)), ["dog"], 62).sum() == 0
+    assert truth(scene(3, event("cat", 0.0, 5.0)), ["dog"], 62, CLOCK).sum() == 0
 
 
 def test_folds_are_a_function_of_the_recordings_name() -> None:

@@ -13,17 +13,19 @@ import pytest
 import torch
 from torch.nn import functional
 
+from mellow.events import StepClock
 from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.text.heard import HeardWords
-from mellow.text.prompt import ROW, CompactPrompt
+from mellow.text.prompt import AUDIO, CompactPrompt
+from mellow.text.tags import AudioTags, TagSettings
 from mellow.text.tokenizer import Tokenizer
 from mellow.train.dataset import PackedRows, block_mask, collate
-from mellow.train.packing import PAD_GROUP, ClipTokens, Group, Row, group_examples, pack_epoch
+from mellow.train.packing import PAD_GROUP, EncodedClip, Group, Row, group_examples, pack_epoch
 from mellow.train.recipe import DataRecipe
 from mellow.train.run import Learner
 from mellow.types import Example
 
 CLASSES, FRAME_WIDTH = 527, 128
+CLOCK = StepClock(0.16, 62)
 LENGTH = 160
 STEPS = {"a": 9, "b": 4, "c": 3, "d": 12}  # encoder steps of each clip; two make a row
 
@@ -36,9 +38,9 @@ def arrays_of(clip: str) -> dict[str, np.ndarray]:
     return {name: rng.normal(-1, 2, shape).astype(np.float16) for name, shape in shapes.items()}
 
 
-def tokens_of(clip: str) -> ClipTokens:
+def clip_of(clip: str) -> EncodedClip:
     arrays = arrays_of(clip)
-    return ClipTokens(-(-STEPS[clip] // 2), arrays["clip_scores"].astype("f4"), arrays["step_scores"].astype("f4"))
+    return EncodedClip(-(-STEPS[clip] // 2), arrays["clip_scores"].astype("f4"), arrays["step_scores"].astype("f4"))
 
 
 class Cache:
@@ -64,20 +66,21 @@ def recipe(**settings: Any) -> DataRecipe:
 
 
 @pytest.fixture(scope="module")
-def heard(tokenizer: Tokenizer) -> HeardWords:
-    names = [f"sound {c}" for c in range(CLASSES)]
-    return HeardWords.make(tokenizer, names, mean=[-1.0] * CLASSES, spread=[2.0] * CLASSES, count=3)
+def tags(tokenizer: Tokenizer) -> AudioTags:
+    return make_tags(tokenizer, mean=[-1.0] * CLASSES, std=[2.0] * CLASSES, count=3)
+
+
+def make_tags(tokenizer: Tokenizer, **settings: Any) -> AudioTags:
+    return AudioTags(TagSettings([f"sound {c}" for c in range(CLASSES)], **settings), tokenizer, CLOCK)
 
 
 @pytest.fixture
-def pack(prompt: CompactPrompt, heard: HeardWords) -> Any:
+def pack(prompt: CompactPrompt, tags: AudioTags) -> Any:
     def pack(
-        made: Sequence[Example] | None = None, *, epoch: int = 0, heard: HeardWords | None = heard, **settings: Any
+        made: Sequence[Example] | None = None, *, epoch: int = 0, tags: AudioTags | None = tags, **settings: Any
     ) -> list[Row]:
         groups = group_examples(examples() if made is None else made)
-        return pack_epoch(
-            groups, recipe=recipe(**settings), epoch=epoch, prompt=prompt, heard=heard, tokens_of=tokens_of
-        )
+        return pack_epoch(groups, recipe=recipe(**settings), epoch=epoch, prompt=prompt, tags=tags, clip_of=clip_of)
 
     return pack
 
@@ -98,7 +101,7 @@ def questions(row: Row) -> Iterator[Question]:
     for group in range(max(row.groups) + 1):
         inside = [i for i, g in enumerate(row.groups) if g == group]
         prefix = [row.ids[i] for i in inside if row.blocks[i] == 0]
-        audio = slice(start, start + prefix.count(ROW))
+        audio = slice(start, start + prefix.count(AUDIO))
         start = audio.stop
         for block in range(1, max(row.blocks[i] for i in inside) + 1):
             at = [i for i in inside if row.blocks[i] == block]
@@ -116,7 +119,7 @@ def learner(tiny_adapted: MellowForConditionalGeneration) -> Learner:
 
 
 def batches(rows: Sequence[Row]) -> list[dict[str, torch.Tensor]]:
-    data = PackedRows(rows, Cache(), frames_per_row=2)  # type: ignore[arg-type]
+    data = PackedRows(rows, Cache(), frames_per_row=2, clock=CLOCK)  # type: ignore[arg-type]
     return [collate([data[n] for n in range(len(rows))][i : i + 2], length=LENGTH) for i in range(0, len(rows), 2)]
 
 
@@ -149,7 +152,7 @@ def test_each_question_has_the_logits_and_the_loss_it_has_alone(pack: Any, learn
         packed_NV = seen[0]
         found = 0
         for b, row in enumerate(rows[2 * number : 2 * number + 2]):
-            before = sum(other.ids.count(ROW) for other in rows[2 * number : 2 * number + b])
+            before = sum(other.ids.count(AUDIO) for other in rows[2 * number : 2 * number + b])
             for question in questions(row):
                 logits_NV, answer = alone(learner.mellow, question, batch, before)
                 torch.testing.assert_close(packed_NV[found : found + len(answer)], logits_NV, rtol=1e-4, atol=1e-4)
@@ -168,8 +171,8 @@ def test_what_a_question_is_asked_beside_does_not_change_it(pack: Any, learner: 
     one = next(row for row in rows if row.questions > 3)
     cut = next(questions(one)).at.stop
     fields = {name: getattr(one, name)[:cut] for name in ("ids", "groups", "blocks", "positions", "labels", "weights")}
-    first = Row(**fields, clips=one.clips[:1] if ROW in one.ids[:cut] else [], questions=1)
-    data = PackedRows([one, first], Cache(), frames_per_row=2)  # type: ignore[arg-type]
+    first = Row(**fields, clips=one.clips[:1] if AUDIO in one.ids[:cut] else [], questions=1)
+    data = PackedRows([one, first], Cache(), frames_per_row=2, clock=CLOCK)  # type: ignore[arg-type]
     whole, short = collate([data[0]], length=LENGTH), collate([data[1]], length=cut)
     whole["weights"][:, cut:] = 0
     with torch.inference_mode():
@@ -225,9 +228,9 @@ def test_collated_audio_rows_stand_in_the_order_of_their_places(pack: Any) -> No
     rows = pack()
     for number, batch in enumerate(batches(rows)):
         clips = [clip for row in rows[2 * number : 2 * number + 2] for clip in row.clips]
-        assert int((batch["ids"] == ROW).sum()) == len(batch["frames"]) == len(batch["scores"])
+        assert int((batch["ids"] == AUDIO).sum()) == len(batch["frames"]) == len(batch["scores"])
         expected = [np.float32(arrays_of(clip)["frames"][:2]).mean(0) for clip in clips]
-        starts = np.cumsum([0, *(tokens_of(clip).rows for clip in clips[:-1])])
+        starts = np.cumsum([0, *(clip_of(clip).rows for clip in clips[:-1])])
         np.testing.assert_allclose(batch["frames"][starts], expected, rtol=1e-5)
         assert 0 <= float(batch["scores"].min()) <= float(batch["scores"].max()) <= 1
 
@@ -303,17 +306,17 @@ def prefixes(rows: Sequence[Row], prompt: CompactPrompt) -> list[str]:
     for row in rows:
         for question in questions(row):
             words = prompt.tokenizer.decode([token for token in question.prefix if token >= 0])
-            texts.append(words.replace("Audio:", f"Audio: {question.prefix.count(ROW)}"))
+            texts.append(words.replace("Audio:", f"Audio: {question.prefix.count(AUDIO)}"))
     return texts
 
 
-def test_what_stands_before_the_questions(pack: Any, prompt: CompactPrompt, heard: HeardWords) -> None:
+def test_what_stands_before_the_questions(pack: Any, prompt: CompactPrompt, tags: AudioTags) -> None:
     made = [Example("What?", "a", ("a",))]
     (text,) = prefixes(pack(made), prompt)
-    words = prompt.tokenizer.decode(heard.ids(tokens_of("a").clip_scores_C, tokens_of("a").step_scores_TC))
+    words = prompt.tokenizer.decode(tags.ids(clip_of("a").clip_scores_C, clip_of("a").step_scores_TC))
     assert text == f"user\nAudio: 5{words}\n"
     assert prefixes(pack(made, without_words=1), prompt) == ["user\nAudio: 5\n"]
-    assert prefixes(pack(made, heard=None), prompt) == ["user\nAudio: 5\n"]
+    assert prefixes(pack(made, tags=None), prompt) == ["user\nAudio: 5\n"]
     assert prefixes(pack(made, word_dropout=1), prompt)[0].startswith("user\nAudio: 5 Heard: nothing.")
 
 
@@ -331,15 +334,14 @@ def test_choices_may_lose_their_clip(pack: Any, prompt: CompactPrompt) -> None:
 
 def test_muted_classes_are_never_named(pack: Any, prompt: CompactPrompt, tokenizer: Tokenizer) -> None:
     """With every class sure, all that are not muted would be named."""
-    names = [f"sound {c}" for c in range(CLASSES)]
-    loudest = {int(c) for clip in STEPS for c in np.argsort(-tokens_of(clip).clip_scores_C)[:20]}
-    strongest = HeardWords.make(tokenizer, names, mean=[0.0] * CLASSES, spread=[1.0] * CLASSES, sure=-99.0, count=40)
-    muted = HeardWords.make(
-        tokenizer, names, mean=[0.0] * CLASSES, spread=[1.0] * CLASSES, sure=-99.0, count=40, muted=sorted(loudest)
+    loudest = {int(c) for clip in STEPS for c in np.argsort(-clip_of(clip).clip_scores_C)[:20]}
+    strongest = make_tags(tokenizer, mean=[0.0] * CLASSES, std=[1.0] * CLASSES, min_score=-99.0, count=40)
+    muted = make_tags(
+        tokenizer, mean=[0.0] * CLASSES, std=[1.0] * CLASSES, min_score=-99.0, count=40, muted=sorted(loudest)
     )
 
-    def named(heard: HeardWords) -> set[int]:
-        text = " ".join(prefixes(pack(heard=heard, tokens_per_row=1000, word_dropout=0.1), prompt))
+    def named(tags: AudioTags) -> set[int]:
+        text = " ".join(prefixes(pack(tags=tags, tokens_per_row=1000, word_dropout=0.1), prompt))
         return {c for c in loudest if f"sound {c}," in text or f"sound {c}." in text or f"sound {c} |" in text}
 
     assert len(named(strongest)) > 40

@@ -143,15 +143,15 @@ def test_classes_that_are_held_out_are_muted_in_training_and_named_by_the_model(
     job: Job, processor: Processor, tokenizer: Tokenizer
 ) -> None:
     recipe = job(run={"steps": 1}, data={"without_words": 0, "word_dropout": 0})
-    rows, heard = prepare(recipe, initial_model(recipe.model), processor)
-    assert heard is not None
+    rows, tags = prepare(recipe, initial_model(recipe.model), processor)
+    assert tags is not None
     assert len(muted_classes()) == len([key for key in phrases.HELD_OUT if phrases.sounds()[key].index is not None]) > 5
-    assert list(heard.muted) == muted_classes()
+    assert list(tags.settings.muted) == muted_classes()
     spoken = [tokenizer.decode([token for token in row.ids if token >= 0]) for row in rows.rows]
     assert sum("Heard:" in text for text in spoken) > len(spoken) / 2
     names = [f" {class_names()[c]}{mark}" for c in muted_classes() for mark in (",", ".", " |")]
     assert not [name for name in names for text in spoken if name in text]
-    assert mellow.load(str(train(recipe)), engine="torch").engine.model.config.heard["muted"] == []  # type: ignore[attr-defined]
+    assert mellow.load(str(train(recipe)), engine="torch").engine.model.config.tags["muted"] == []  # type: ignore[attr-defined]
 
 
 def test_a_run_starts_from_another_models_parts(job: Job, tone: Any) -> None:
@@ -165,8 +165,8 @@ def test_a_run_starts_from_another_models_parts(job: Job, tone: Any) -> None:
     for name, array in one.items():
         np.testing.assert_allclose(other[name], array, atol=np.abs(array).max() / 100)
     assert (
-        mellow.load(str(again), engine="torch").engine.model.config.heard
-        == mellow.load(str(first), engine="torch").engine.model.config.heard
+        mellow.load(str(again), engine="torch").engine.model.config.tags
+        == mellow.load(str(first), engine="torch").engine.model.config.tags
     )  # type: ignore[attr-defined]
 
 
@@ -224,8 +224,9 @@ def test_a_run_on_scenes_leaves_a_model_with_an_event_head(job: Job, scenes: dic
     model = mellow.load(str(made), engine="torch")
     config = model.engine.model.config  # type: ignore[attr-defined]
     assert config.events == {"width": 256, "sounds": 3}
-    heard = model.engine.encode(model.processor.features(model.processor.clip(tone(200, 1.5))))
-    assert "Events:" in model.processor.prompt.tokenizer.decode(heard.words)
+    windows = model.processor.features(model.processor.clip(tone(200, 1.5)))
+    encoded = encode_clip(model.engine, windows, model.tags)
+    assert "Events:" in model.processor.prompt.tokenizer.decode(encoded.tags)
     assert model.ask(tone(200, 1.5), "Which?", choices=("low", "high")).choice in ("low", "high")
 
 
