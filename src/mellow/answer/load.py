@@ -11,7 +11,7 @@ from typing import Any
 from mellow.answer.choose import ChoiceRule
 from mellow.answer.facade import Mellow
 from mellow.answer.graphs import DEFAULT_PRECISION, check_parts, entry_name, open_exported, open_prepared
-from mellow.checks import check_kind, shown, whole_number
+from mellow.checks import check_kind, shown
 from mellow.engine import Engine
 from mellow.errors import ModelError, QuestionError
 from mellow.processor import ClipPolicy, Processor
@@ -58,6 +58,8 @@ def load(
     ):
         if asked not in known:
             raise ModelError(f"There is no {what} {shown(asked)}; use {', '.join(known)}.")
+    if threads is not None and threads < 1:
+        raise ModelError(f"There cannot be {shown(threads)} threads; give at least 1, or none to use all cores.")
     directory = model_directory(name)
     settings = read_settings(directory)
     check_settings(settings)
@@ -80,7 +82,7 @@ def check_kinds(name: object, *, threads: object, policy: object, **names: objec
     for what, given in names.items():
         check_kind(given, str, what=f"The argument {what}", wanted="a string", error=ModelError)
     if threads is not None:
-        whole_number(threads, what="The argument threads", low=1, error=ModelError)
+        check_kind(threads, int, what="The argument threads", wanted="a whole number or None", error=ModelError)
     check_kind(
         policy, (ClipPolicy, type(None)), what="The argument policy", wanted="a ClipPolicy or None", error=ModelError
     )
