@@ -98,7 +98,7 @@ def model_directory(name: str | Path) -> Path:
         directory: Path = with_torch(f"the published model {text!r}").convert_once(text)
         return directory
     directory = NAMED.get(text, Path(text)) if isinstance(name, str) else Path(name)
-    if not os.path.isdir(directory):  # where Path.is_dir raises: for names that are too long
+    if not text or not os.path.isdir(directory):  # where Path.is_dir raises: for names that are too long
         known = ", ".join([*NAMED, *HUB])
         raise ModelError(f"There is no model {shown(text)}; use {known}, a v0.ckpt, or the directory of a model.")
     return directory
