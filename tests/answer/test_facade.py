@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import subprocess
+import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from mellow.answer import decode
 from mellow.answer.choose import ChoiceRule
@@ -470,6 +473,25 @@ def test_positions_of_a_batch_are_bounded(tiny: Mellow, tone: Any, monkeypatch: 
     assert ear.ask("What is it?", sampling=SHORT) == expected
     kept = tiny.listen(tone(440, 2.0))
     assert kept.cache is not None
+
+
+def test_an_hour_is_answered_in_bounded_memory(tiny: Mellow, tmp_path: Path) -> None:
+    """The samples at 16 kHz take 230 MB; all else must not grow with them."""
+    if not Path("/proc/self/status").is_file():
+        pytest.skip("needs /proc to read the peak of a process")
+    soundfile.write(tmp_path / "hour.flac", np.zeros(3600 * RATE, np.int16), RATE)
+    code = (
+        "import sys, mellow; from mellow.answer.decode import Sampling\n"
+        "def peak(): return next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM'))\n"
+        "model = mellow.load(sys.argv[1], dtype='fp32'); before = peak()\n"
+        "answer = model.ask(sys.argv[2], 'What is it?', sampling=Sampling(max_new_tokens=2))\n"
+        "print(len(answer.windows), (peak() - before) // 1024)"
+    )
+    command = [sys.executable, "-c", code, tiny.name, str(tmp_path / "hour.flac")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    windows, megabytes = map(int, done.stdout.split())
+    assert windows == 120
+    assert megabytes < 400
 
 
 # --- threads ----------------------------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ def test_number_of_clips(tone: Any, refusal: Refusal) -> None:
 def test_options(tone: Any, refusal: Refusal) -> None:
     assert "at least two options" in refusal("ask", tone(), "Which?", "--choice", "dog")
     assert "options is empty" in refusal("ask", tone(), "Which?", "--choice", "dog", "--choice", " ")
-    assert "are the same" in refusal("ask", tone(), "Which?", "--choice", "dog", "--choice", "Dog")
+    assert "All options are 'dog'" in refusal("ask", tone(), "Which?", "--choice", "dog", "--choice", "Dog")
     assert "characters" in refusal("ask", tone(), "Which?", "--choice", "dog", "--choice", "c" * 30_000)
 
 

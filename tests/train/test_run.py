@@ -21,6 +21,7 @@ import torch
 from safetensors.numpy import load_file
 
 import mellow
+from mellow.answer.encode import encode_clip
 from mellow.data import phrases
 from mellow.errors import ModelError, RecipeError
 from mellow.processor import Processor

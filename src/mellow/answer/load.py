@@ -12,7 +12,7 @@ from typing import Any
 from mellow.answer.choose import ChoiceRule
 from mellow.answer.facade import Mellow
 from mellow.answer.graphs import default_precision, entry_name, open_exported, open_prepared
-from mellow.checks import check_kind, shown, whole_number
+from mellow.checks import check_kind, shown
 from mellow.config import ModelConfig
 from mellow.engine import Engine
 from mellow.errors import ModelError, QuestionError
@@ -87,7 +87,7 @@ def check_kinds(name: object, *, threads: object, policy: object, **names: objec
     for what, given in names.items():
         check_kind(given, str, what=f"The argument {what}", wanted="a string", error=ModelError)
     if threads is not None:
-        whole_number(threads, what="The argument threads", low=1, error=ModelError)
+        check_kind(threads, int, what="The argument threads", wanted="a whole number or None", error=ModelError)
     check_kind(
         policy, (ClipPolicy, type(None)), what="The argument policy", wanted="a ClipPolicy or None", error=ModelError
     )
@@ -119,7 +119,7 @@ def model_directory(name: str | Path) -> Path:
         directory: Path = with_torch(f"the published model {text!r}").convert_once(text)
         return directory
     directory = NAMED.get(text, Path(text)) if isinstance(name, str) else Path(name)
-    if not os.path.isdir(directory):  # where Path.is_dir raises: for names that are too long
+    if not text or not os.path.isdir(directory):  # where Path.is_dir raises: for names that are too long
         known = ", ".join([*NAMED, *HUB])
         is_file = os.path.isfile(directory)
         what = f"{shown(text)} is a file, not a model" if is_file else f"There is no model {shown(text)}"
