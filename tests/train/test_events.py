@@ -59,6 +59,7 @@ def fit(job: tuple[list[Scene], FeatureCache], folder: Path, seed: int = 1) -> E
     return fit_events(*job, clock=CLOCK, width=16, seed=seed, folder=folder)
 
 
+@pytest.mark.slow
 def test_the_head_hears_which_sound_comes_first(
     job: tuple[list[Scene], FeatureCache], tmp_path: Path, quick: None
 ) -> None:
@@ -72,6 +73,7 @@ def test_the_head_hears_which_sound_comes_first(
         assert [scores_TS[:30].mean(0).argmax().item(), scores_TS[30:].mean(0).argmax().item()] == wanted
 
 
+@pytest.mark.slow
 def test_training_timelines_do_not_come_from_a_head_that_met_the_recording(
     job: tuple[list[Scene], FeatureCache], tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +100,7 @@ def test_training_timelines_do_not_come_from_a_head_that_met_the_recording(
     assert seen[-1][2] == set(range(len(SOUNDS)))
 
 
+@pytest.mark.slow
 def test_a_sound_unknown_to_its_fold_is_not_in_the_timeline(
     job: tuple[list[Scene], FeatureCache], tmp_path: Path, quick: None
 ) -> None:
@@ -115,6 +118,7 @@ def test_a_sound_unknown_to_its_fold_is_not_in_the_timeline(
     assert named > 0.9 * (2 * len(job[0]) - unknown)
 
 
+@pytest.mark.slow
 def test_a_second_fit_reads_the_first_and_another_data_set_does_not(
     job: tuple[list[Scene], FeatureCache], tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
