@@ -37,8 +37,8 @@ import mellow
 from mellow.answer.facade import Mellow
 from mellow.answer.load import model_directory
 from mellow.audio import CED
+from mellow.engines.onnx.engine import OnnxEngine
 from mellow.export.export import export
-from mellow.runtime.engine import OnnxEngine
 from mellow.types import Clip
 
 PRECISIONS = ("fp32", "int8", "int4")

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from mellow.model.one_part import save_one_part
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -35,9 +36,8 @@ import mellow
 from mellow.answer.decode import Sampling, read, steps
 from mellow.answer.facade import Mellow
 from mellow.audio import HTSAT
-from mellow.model.convert import TOKENIZER, import_checkpoint, published_config
+from mellow.importers.convert import TOKENIZER, import_checkpoint, published_config
 from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.model.one_part import save_one_part
 from mellow.types import Clip
 
 KIT = Path(os.environ.get("MELLOW_PARITY_KIT") or Path(__file__).parents[2] / "shared" / "parity")

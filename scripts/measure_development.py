@@ -25,9 +25,9 @@ from rich.table import Table
 
 import mellow
 from mellow.answer.decode import Sampling, read, score_continuations
-from mellow.data.phrases import HELD_OUT, sounds
-from mellow.data.scene import Scene
-from mellow.data.store import audio_path, read_scenes
+from mellow.data.scenes.phrases import HELD_OUT, sounds
+from mellow.data.scenes.scene import Scene
+from mellow.data.scenes.store import audio_path, read_scenes
 from mellow.types import Clip
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)

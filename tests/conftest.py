@@ -1,6 +1,6 @@
 """Everything small, seeded and offline: a two-layer language model in GGUF, a two-part model on it, and tones.
 
-Where torch is not installed, the rooms that are made of it are not collected, and other tests that need it are skipped.
+Where torch is not installed, packages that need it are not collected, and other tests that need it are skipped.
 
 Two things of the world outside are used where they are there: the bundled base (part of a full checkout) and the
 folder `../shared` beside the repository (or MELLOW_SHARED); tests that need them are skipped, with the reason, without.
@@ -24,30 +24,30 @@ import soundfile
 import mellow
 from mellow.answer.facade import Mellow
 from mellow.audio import CED
+from mellow.checkpoints.adapter import write_two_part
+from mellow.checkpoints.llama import LlamaFile
+from mellow.checkpoints.names import BUNDLED
 from mellow.config import ModelConfig
-from mellow.data.phrases import sounds
+from mellow.data.scenes.phrases import sounds
 from mellow.encoders import encoder_spec
 from mellow.llama import SMOLLM2_135M
 from mellow.processor import Processor
-from mellow.stored.llama import LlamaFile
-from mellow.stored.names import BUNDLED
-from mellow.stored.two_part import write_two_part
 from mellow.text.prompt import CompactPrompt
 from mellow.text.tags import TagSettings
 from mellow.text.tokenizer import Tokenizer
 
 TORCH = importlib.util.find_spec("torch") is not None
-TORCH_ROOMS = ["export", "model", "runtime", "train"]
-collect_ignore = [] if TORCH else TORCH_ROOMS
+TORCH_PACKAGES = ["engines", "export", "importers", "model", "train"]
+collect_ignore = [] if TORCH else TORCH_PACKAGES
 
 if TORCH:
     import torch
 
+    from mellow.importers.convert import convert
+    from mellow.importers.published import published_key_map
     from mellow.model.checkpoint import load_checkpoint
     from mellow.model.configuration import MellowConfig
-    from mellow.model.convert import convert
     from mellow.model.modeling import MellowForConditionalGeneration
-    from mellow.model.published import published_key_map
     from mellow.train.initial import adapt, initial_model
     from mellow.train.recipe import ModelRecipe
 
@@ -83,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header() -> str | None:
-    return None if TORCH else f"torch is not installed: no tests of {', '.join(TORCH_ROOMS)}"
+    return None if TORCH else f"torch is not installed: no tests of {', '.join(TORCH_PACKAGES)}"
 
 
 @pytest.fixture(scope="session")

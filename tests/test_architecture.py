@@ -17,37 +17,43 @@ import mellow.audio
 
 PACKAGE = Path(mellow.__file__).resolve().parent
 
-# The table of rooms in architecture.md: what each may import. What a room may import, it may import from there on, too.
+# What each package may import; what it may import, it may import from there on, too. docs/architecture.md
+# prints this table (scripts/write_architecture.py).
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "checks": set(),  # of arguments, for whoever takes some
+    "checks": set(),
     "offline": set(),
-    "progress": set(),  # how library code says how far it is
+    "progress": set(),
     "types": set(),
-    "engine": set(),  # the interface between `answer` and the engines
-    "audio": {"errors", "types"},
-    "text": {"checks", "errors", "types"},
-    "processor": {"audio", "text", "progress"},
-    "stored": {"errors"},  # models as they lie on a disk, without torch
-    "model": {"processor", "stored"},
-    "runtime": {"processor", "engine", "stored"},
-    "answer": {"processor", "engine", "stored", "model", "runtime"},  # the engines, and `load`, which picks one
-    "data": {"audio", "text", "progress"},
-    "train": {"model", "data"},
-    "evaluate": {"types", "text"},
-    "export": {"model", "runtime", "answer"},  # its verifier compares answers
+    "files": {"errors"},
+    "audio": {"checks", "errors", "types"},
+    "encoders": {"audio"},
+    "llama": {"encoders"},
+    "config": {"llama"},
+    "events": {"encoders"},
+    "text": {"events"},
+    "processor": {"config", "text", "progress"},
+    "checkpoints": {"config", "files"},
+    "engines": {"processor", "checkpoints", "model", "graphs"},
+    "graphs": {"config", "files"},
+    "model": {"processor", "checkpoints"},
+    "importers": {"model"},
+    "answer": {"engines", "importers"},
+    "data": {"files", "text", "progress"},
+    "train": {"importers", "data"},
+    "evaluate": {"files", "text"},
+    "export": {"answer"},
     "serve": {"answer"},
     "ui": {"answer"},
-    "doctor": {"answer", "offline"},  # what a bug report needs
-    "wrapper": {"answer"},  # the published code's interface, on top of `load`
+    "doctor": {"answer", "offline"},
+    "wrapper": {"answer"},
 }
 EVERYTHING = {*MAY_IMPORT, "cli"}
 FREE = ("cli", "__init__", "__main__")
 MAY_IMPORT |= dict.fromkeys(FREE, EVERYTHING)
 EXCEPTIONS = {("evaluate.predict", "answer")}  # the one module of its room that needs a model
 LATE = {  # what is imported when it is needed, since it is not installed, or slow to import and seldom needed
-    ("mellow.answer.load", "mellow.answer.torch_model"),
-    ("mellow.answer.load", "mellow.answer.merging"),
+    ("mellow.answer.load", "mellow.answer.prepare"),
     ("mellow.audio.decode", "mellow.audio.formats"),
 }
 
@@ -73,7 +79,7 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 def imported(node: ast.AST) -> Iterator[str]:
-    """Our modules in an import statement: `from mellow.data import phrases` is `mellow.data.phrases`."""
+    """Our modules in an import statement: `from mellow.data import phrases` is `mellow.data.scenes.phrases`."""
     names: list[str] = []
     if isinstance(node, ast.Import):
         names = [alias.name for alias in node.names]
@@ -159,7 +165,7 @@ def test_a_light_start(module: str, root: Path) -> None:
 def test_the_hearing_side_loads_no_torch(root: Path) -> None:
     """`load` and all that it needs work where only the base install is."""
     absent = ("torch", "transformers", "gguf", "onnx", "pydantic", "yaml", "huggingface_hub")
-    names = "mellow.answer.load, mellow.answer.merging, mellow.wrapper, mellow.cli"
+    names = "mellow.answer.load, mellow.answer.prepare, mellow.wrapper, mellow.cli"
     code = f"import sys; sys.modules |= dict.fromkeys({absent}); import {names}"
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(root / "src"), "PATH": ""}, check=True)
 

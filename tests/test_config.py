@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from mellow.checkpoints.names import BUNDLED
 from mellow.config import ModelConfig
 from mellow.errors import ModelError
 from mellow.llama import SMOLLM2_135M, LlamaSpec
-from mellow.stored.names import BUNDLED
 
 LLAMA = SMOLLM2_135M.to_config()
 

@@ -79,7 +79,9 @@ def test_importing_leaves_nothing(in_fresh_home: FreshHome, home: Path) -> None:
     assert left_in(home) == set()
 
 
-@pytest.mark.parametrize("module", ["mellow.runtime.session", "mellow.export.verify", "mellow.cli", "mellow.wrapper"])
+@pytest.mark.parametrize(
+    "module", ["mellow.engines.onnx.session", "mellow.export.verify", "mellow.cli", "mellow.wrapper"]
+)
 def test_the_switches_are_set_whatever_is_imported_first(in_fresh_home: FreshHome, module: str) -> None:
     done = in_fresh_home("-c", f"import os, {module}; print(*map(os.environ.get, {tuple(TELEMETRY)}))")
     assert done.returncode == 0, done.stderr

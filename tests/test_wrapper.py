@@ -15,7 +15,7 @@ from mellow.answer.facade import Mellow
 from mellow.errors import AudioError, ModelError, QuestionError
 
 torch = pytest.importorskip("torch")
-from mellow.model import convert as converting
+from mellow.importers import convert as converting
 from mellow.model.configuration import MellowConfig
 
 Tone = Callable[..., Path]

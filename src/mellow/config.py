@@ -7,6 +7,7 @@ config.json reaches any library.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -165,6 +166,12 @@ class ModelConfig:
     def with_files(self, **files: Any) -> ModelConfig:
         """The same model in other files: none of the old records stay."""
         return replace(self, files=files)
+
+    def content_sum(self) -> str:
+        """The sha256 of all it says, whatever its layout in a file, but for what is recorded as `graphs.config`."""
+        content = json.loads(json.dumps(self.to_dict()))  # as it is read again: keys are texts, tuples are lists
+        content.get("graphs", {}).pop("config", None)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def llama(self) -> LlamaSpec:

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from mellow.answer.load import load
+from mellow.checkpoints.cache import cache_folder, entries
+from mellow.checkpoints.names import BUNDLED
 from mellow.config import ModelConfig
+from mellow.engines.onnx.session import available_threads
 from mellow.errors import MellowError
+from mellow.files import sha256
 from mellow.offline import TELEMETRY
-from mellow.runtime.session import available_threads
-from mellow.stored.cache import cache_folder, entries
-from mellow.stored.files import sha256
-from mellow.stored.names import BUNDLED
 from mellow.types import Clip
 
 __all__ = ["Check", "Report", "examine"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # `import mellow` answers at once
     import numpy as np
 
-__all__ = ["Answer", "Clip", "Example", "StopReason", "WindowAnswer"]
+__all__ = ["Answer", "Clip", "Encoded", "Example", "StopReason", "WindowAnswer"]
 
 StopReason = Literal["end", "length", "choice", "abstained"]
 
@@ -30,6 +31,33 @@ class Clip:
     @property
     def seconds(self) -> float:
         return len(self.waveform_S) / self.sample_rate
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A window of a clip, or a whole clip, as a model encodes it; all arrays float32.
+
+    audio_KD: audio tokens for the language model; clip_scores_C, step_scores_TC: class logits of the clip and of each
+    step; event_scores_TE: logits of the event head at each step, or None where the model has none.
+    """
+
+    audio_KD: np.ndarray
+    clip_scores_C: np.ndarray
+    step_scores_TC: np.ndarray
+    event_scores_TE: np.ndarray | None = None
+
+    @staticmethod
+    def join(windows: Sequence[Encoded]) -> Encoded:
+        """The consecutive windows of one clip as a whole: tokens and steps in order, of clip scores the highest."""
+        if len(windows) == 1:
+            return windows[0]
+        events = [window.event_scores_TE for window in windows if window.event_scores_TE is not None]
+        return Encoded(
+            np.concatenate([window.audio_KD for window in windows]),
+            np.max([window.clip_scores_C for window in windows], 0),
+            np.concatenate([window.step_scores_TC for window in windows]),
+            np.concatenate(events) if events else None,
+        )
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any
 from mellow.answer.decode import Sampling
 from mellow.answer.load import load, with_torch
 from mellow.answer.many import as_list
+from mellow.checkpoints.names import HUB
 from mellow.checks import check_kind, shown
 from mellow.errors import ModelError, QuestionError
 from mellow.processor import ClipPolicy
-from mellow.stored.names import HUB
 
 __all__ = ["MellowWrapper"]
 

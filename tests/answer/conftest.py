@@ -9,7 +9,7 @@ import pytest
 
 import mellow
 from mellow.answer.facade import Mellow
-from mellow.runtime.engine import OnnxEngine
+from mellow.engines.onnx.engine import OnnxEngine
 
 
 @pytest.fixture(scope="session", params=["torch", "graphs"])

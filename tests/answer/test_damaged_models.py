@@ -14,8 +14,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import mellow
+from mellow.checkpoints import base
 from mellow.errors import KeyMapError, ModelError
-from mellow.stored import base
 
 
 @pytest.fixture

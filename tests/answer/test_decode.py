@@ -22,8 +22,9 @@ from mellow.answer.decode import (
     score_continuations,
     steps,
 )
-from mellow.engine import Cache, Encoded
+from mellow.engines.interface import Cache
 from mellow.errors import QuestionError
+from mellow.types import Encoded
 
 V, STOP = 12, 0
 History = tuple[int, ...]

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 
 import mellow
-from mellow.answer import merging
+from mellow.answer import prepare as merging
 from mellow.answer.decode import Sampling
 from mellow.answer.facade import Mellow
 from mellow.answer.load import model_directory
+from mellow.checkpoints.cache import entries
+from mellow.checkpoints.names import BUNDLED
+from mellow.engines.onnx.engine import OnnxEngine
 from mellow.errors import ModelError
-from mellow.runtime import write
-from mellow.runtime.engine import OnnxEngine
-from mellow.stored.cache import entries
-from mellow.stored.names import BUNDLED
+from mellow.graphs import write
 
 SHORT = Sampling(max_new_tokens=6)
 

@@ -16,10 +16,9 @@ from mellow.answer.decode import Sampling, complete, read
 from mellow.answer.encode import EncodedClip
 from mellow.answer.facade import Mellow
 from mellow.answer.views import EncodedView, merge_texts, pair, stamp
-from mellow.engine import Encoded
 from mellow.processor import ClipPolicy
 from mellow.text.published_prompt import SEPARATOR
-from mellow.types import Answer, WindowAnswer
+from mellow.types import Answer, Encoded, WindowAnswer
 
 Tone = Callable[..., Path]
 FEW = Sampling(max_new_tokens=6)

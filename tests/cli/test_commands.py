@@ -12,7 +12,7 @@ import pytest
 from mellow.cli import base
 from mellow.progress import silent
 
-fetch = pytest.importorskip("mellow.model.fetch")  # needs the extra `train`, as these commands do
+fetch = pytest.importorskip("mellow.importers.fetch")  # needs the extra `train`, as these commands do
 
 Run = Callable[..., Any]
 Refusal = Callable[..., str]
@@ -35,7 +35,7 @@ def test_data_compose(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     task = {"rows": 3, "closed": 3, "answer_words": 1.0, "places": {}}
     split = {"rows": 3, "clips": 2, "vocabulary": 9, "tasks": {"yesno": task}, "control": control}
     write, build = Recorder(), Recorder({"train": split, "held_out": {"rows": 0}})
-    monkeypatch.setattr("mellow.data.store.write_scenes", write)
+    monkeypatch.setattr("mellow.data.scenes.store.write_scenes", write)
     monkeypatch.setattr("mellow.data.build.build", build)
     manifest, out = tmp_path / "manifest.jsonl", tmp_path / "out"
     manifest.touch()

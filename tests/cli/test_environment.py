@@ -107,7 +107,7 @@ def test_interrupt_while_a_model_is_prepared(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("mellow.stored.files.sync", interrupt)
+        patch.setattr("mellow.files.sync", interrupt)
         result = run(*words)
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr.endswith("Interrupted.\n")

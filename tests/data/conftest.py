@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from mellow.data import phrases
-from mellow.data.phrases import LabelTable, Sound
+from mellow.data.scenes import phrases
+from mellow.data.scenes.phrases import LabelTable, Sound
 
 RATE = 16_000
 SOUNDS = {  # key as in the real table, which worker processes see -> category, tone in Hz (None: noise), kind

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from mellow.data import phrases
-from mellow.data.scene import Event, Scene
+from mellow.data.scenes import phrases
+from mellow.data.scenes.scene import Event, Scene
 from mellow.data.tasks import Vocabulary
 
 __all__ = ["SOUNDS", "event", "many", "scene", "vocabulary"]

@@ -13,10 +13,10 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from mellow.data import phrases
 from mellow.data.build import balanced, build, read_examples, split_vocabulary, write_examples
 from mellow.data.control import text_only_control
-from mellow.data.scene import Scene
+from mellow.data.scenes import phrases
+from mellow.data.scenes.scene import Scene
 from mellow.data.tasks import examples_for_scene
 from mellow.errors import DataError
 from mellow.types import Example

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from mellow.data import phrases
+from mellow.data.scenes import phrases
 from mellow.data.tasks import (
     PAIR_TASKS,
     TASKS,

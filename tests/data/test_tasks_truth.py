@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mellow.data import phrases
-from mellow.data.scene import Scene
+from mellow.data.scenes import phrases
+from mellow.data.scenes.scene import Scene
 from mellow.data.tasks import choices, compare, count, entailment, facets, nothing, order, timing, which, yesno
 from mellow.data.tasks.difference import draw as draw_difference
 from mellow.data.tasks.kin import Kin

@@ -107,8 +107,8 @@ def toy_module(sizes: ToyConfig) -> Any:
 
 
 def toy_graph(graph: Any, sizes: ToyConfig, mel_BFM: str) -> Any:
-    from mellow.runtime.layers import linear as product
-    from mellow.runtime.mapper import Outputs
+    from mellow.graphs.layers import linear as product
+    from mellow.graphs.mapper import Outputs
 
     one = graph.constant([1])
     frames = graph.op("Div", graph.op("Shape", mel_BFM, start=1, end=2), graph.constant([10]))
@@ -122,10 +122,10 @@ def toy_graph(graph: Any, sizes: ToyConfig, mel_BFM: str) -> Any:
 def test_a_new_encoder_needs_a_row_a_module_and_a_graph(monkeypatch: pytest.MonkeyPatch, tiny_settings: Any) -> None:
     """With these three, a model on it is built, checked, made into graphs and answers alike in both engines."""
     torch = pytest.importorskip("torch")
-    from mellow.answer.torch_engine import TorchEngine
+    from mellow.engines.onnx.engine import OnnxEngine
+    from mellow.engines.torch.engine import TorchEngine
     from mellow.model.configuration import MellowConfig
     from mellow.model.modeling import MellowForConditionalGeneration
-    from mellow.runtime.engine import OnnxEngine
 
     toy = ModuleType("toy_encoder")
     toy.module, toy.graph = toy_module, toy_graph  # type: ignore[attr-defined]

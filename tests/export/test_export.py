@@ -15,7 +15,7 @@ import mellow
 from mellow.answer.facade import Mellow
 from mellow.cli.commands import app
 from mellow.errors import ModelError
-from mellow.runtime.write import PRECISIONS
+from mellow.graphs.write import PRECISIONS
 
 pytest.importorskip("torch")
 

@@ -15,8 +15,8 @@ import torch
 from mellow.audio import CED, load, log_mel
 from mellow.encoders import CedConfig
 from mellow.encoders.ced import PATCH
+from mellow.importers.ced_onnx import read_ced_onnx
 from mellow.model.ced import Ced
-from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.encoder import EncoderOutput
 
 TINY = CedConfig(width=16, depth=2, heads=2, classes=7)

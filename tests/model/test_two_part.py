@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from mellow.checkpoints.int8 import pack, unpack
 from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.stored.packing import pack, unpack
 from mellow.train.initial import adapter_weights
 
 

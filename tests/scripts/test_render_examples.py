@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from mellow.audio import CED, log_mel
-from mellow.data.phrases import sounds
+from mellow.data.scenes.phrases import sounds
 
 Scores = Callable[[np.ndarray], np.ndarray]
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,7 @@ def test_clip_is_what_the_script_renders(name: str) -> None:
 def scores(shared: Callable[[str], Path]) -> Scores:
     """Class logits (C) that CED-Tiny gives a waveform (S)."""
     torch, ced = pytest.importorskip("torch"), pytest.importorskip("mellow.model.ced")
-    read_ced_onnx = pytest.importorskip("mellow.model.ced_onnx").read_ced_onnx
+    read_ced_onnx = pytest.importorskip("mellow.importers.ced_onnx").read_ced_onnx
     model = ced.Ced(ced.CedConfig()).eval()
     model.load_state_dict(read_ced_onnx(shared("base/ced-tiny/tiny.onnx")), strict=False)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mellow.checkpoints.names import BUNDLED
 from mellow.errors import ModelError
-from mellow.stored.names import BUNDLED
 from mellow.text.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.from_file(BUNDLED / "tokenizer.json")

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from mellow.data.scene import Event, Scene
-from mellow.data.store import audio_path
+from mellow.data.scenes.scene import Event, Scene
+from mellow.data.scenes.store import audio_path
 from mellow.events import StepClock
 from mellow.model.events import EventHead
 from mellow.train import events as module

@@ -22,10 +22,10 @@ from safetensors.numpy import load_file
 
 import mellow
 from mellow.answer.encode import encode_clip
-from mellow.data import phrases
+from mellow.checkpoints.int8 import unpack
+from mellow.data.scenes import phrases
 from mellow.errors import ModelError, RecipeError
 from mellow.processor import Processor
-from mellow.stored.packing import unpack
 from mellow.text.tokenizer import Tokenizer
 from mellow.train import run
 from mellow.train.initial import class_names, initial_model, muted_classes

@@ -10,7 +10,7 @@ import numpy as np
 
 from mellow.answer.decode import COLDEST, HOTTEST, log_softmax, score_continuations
 from mellow.checks import shown, within
-from mellow.engine import Cache, Engine
+from mellow.engines.interface import Cache, Engine
 from mellow.errors import QuestionError
 from mellow.text.question import first_equals
 from mellow.types import Answer

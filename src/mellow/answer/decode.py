@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mellow.checks import check_kind, whole_number, within
-from mellow.engine import Cache, Engine
+from mellow.engines.interface import Cache, Engine
 from mellow.errors import QuestionError
 from mellow.types import StopReason
 

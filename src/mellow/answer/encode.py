@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mellow.engine import Encoded, Engine, join
+from mellow.engines.interface import Engine
 from mellow.text.prompt import ClipTokens
 from mellow.text.tags import AudioTags
+from mellow.types import Encoded
 
 __all__ = ["EncodedClip", "encode_clip"]
 
@@ -33,7 +34,7 @@ class EncodedClip:
 
 def encode_clip(engine: Engine, windows: Sequence[np.ndarray], tags: AudioTags | None) -> EncodedClip:
     """Encode the log-mel windows (F, M) of one clip, in order, and write its tags."""
-    encoded = join([engine.encode(mel_FM) for mel_FM in windows])
+    encoded = Encoded.join([engine.encode(mel_FM) for mel_FM in windows])
     if tags is None:
         return EncodedClip(encoded)
     ids = tags.ids(encoded.clip_scores_C, encoded.step_scores_TC, encoded.event_scores_TE)

@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 
 from mellow.answer.choose import ChoiceRule
 from mellow.answer.decode import Sampling
-from mellow.answer.ear import Ear, Stream
+from mellow.answer.encoded_audio import Ear, Stream
 from mellow.answer.many import OnError, Progress, answer_many, as_list
 from mellow.answer.pipeline import Pipeline, as_rule, as_sampling
 from mellow.checks import check_kind, kind_of, shown

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from mellow.checkpoints.cache import models_folder, touch
+from mellow.checkpoints.state import fingerprint
 from mellow.config import ModelConfig
+from mellow.engines.onnx.engine import OnnxEngine
 from mellow.errors import ModelError
-from mellow.runtime.engine import OnnxEngine
-from mellow.stored.cache import models_folder, touch
-from mellow.stored.state import fingerprint
 
 __all__ = ["default_precision", "entry_name", "open_exported", "open_prepared"]
 

@@ -6,29 +6,31 @@ import os
 import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mellow.answer.choose import ChoiceRule
 from mellow.answer.facade import Mellow
 from mellow.answer.graphs import default_precision, entry_name, open_exported, open_prepared
+from mellow.checkpoints.names import CHECKPOINTS, HUB, NAMED
+from mellow.checkpoints.state import check_parts
 from mellow.checks import check_kind, shown
 from mellow.config import ModelConfig
-from mellow.engine import Engine
+from mellow.engines.interface import Engine
+from mellow.engines.onnx.engine import OnnxEngine
 from mellow.errors import ModelError, QuestionError
 from mellow.events import StepClock
+from mellow.graphs.write import PRECISIONS
 from mellow.processor import ClipPolicy, Processor
 from mellow.progress import Progress, silent
-from mellow.runtime.engine import OnnxEngine
-from mellow.runtime.write import PRECISIONS
-from mellow.stored.names import CHECKPOINTS, HUB, NAMED
-from mellow.stored.state import check_parts
 from mellow.text.tags import AudioTags, TagSettings
 from mellow.text.tokenizer import Tokenizer
 
 __all__ = ["ENGINES", "load", "model_directory", "with_torch"]
 
 ENGINES = ("auto", "onnx", "torch")
+CONVERSION = "mellow.importers.convert"
 TORCH_ONLY = ("float32", "bfloat16")
 TORCH_PRECISIONS = (*TORCH_ONLY, "int8")
 DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d+)?")
@@ -116,7 +118,7 @@ def model_directory(name: str | Path) -> Path:
     if text.endswith(CHECKPOINTS) and not Path(text).is_file():
         raise ModelError(f"The checkpoint {text!r} is missing; check the path or fetch it again.")
     if name in HUB or text.endswith(CHECKPOINTS):
-        directory: Path = with_torch(f"the published model {text!r}").convert_once(text)
+        directory: Path = with_torch(f"the published model {text!r}", CONVERSION).cached(text)
         return directory
     directory = NAMED.get(text, Path(text)) if isinstance(name, str) else Path(name)
     if not text or not os.path.isdir(directory):  # where Path.is_dir raises: for names that are too long
@@ -152,7 +154,7 @@ def open_onnx(
         tokenizer = Tokenizer.from_file(directory / "tokenizer.json")
         opened = opening.result()
     if opened is None:
-        from mellow.answer.merging import prepare  # slow to import, and needed once
+        from mellow.answer.prepare import prepare  # slow to import, and needed once
 
         opened = prepare(directory, config, entry=entry, precision=precision, threads=threads, progress=progress)
     return tokenizer, opened
@@ -174,10 +176,10 @@ def open_torch(
     return engine
 
 
-def with_torch(reason: str) -> Any:
-    """The module that loads with torch; ModelError, beginning with the reason, where torch is not installed."""
+def with_torch(reason: str, module: str = "mellow.engines.torch.loading") -> Any:
+    """A module that needs torch; ModelError, beginning with the reason, where torch is not installed."""
     try:
-        from mellow.answer import torch_model
+        return import_module(module)
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] == "mellow":
             raise
@@ -185,7 +187,6 @@ def with_torch(reason: str) -> Any:
             f"{reason[:1].upper()}{reason[1:]} needs torch: pip install 'mellow-audio[train]' "
             f"(the package {error.name} is missing)."
         ) from None
-    return torch_model
 
 
 def choice_rule(config: ModelConfig, directory: Path) -> ChoiceRule:

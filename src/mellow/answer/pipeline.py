@@ -16,7 +16,7 @@ from mellow.answer.decode import Sampling, complete, read
 from mellow.answer.encode import EncodedClip, encode_clip
 from mellow.answer.views import EncodedView, pair
 from mellow.checks import check_kind
-from mellow.engine import Cache, Engine
+from mellow.engines.interface import Cache, Engine
 from mellow.errors import QuestionError
 from mellow.processor import Processor, Source
 from mellow.text.tags import AudioTags

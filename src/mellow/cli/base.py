@@ -45,7 +45,7 @@ def fetch(
     """
     from rich.text import Text
 
-    from mellow.model import fetch as fetching
+    from mellow.importers import fetch as fetching
 
     base, encoder = out_dir / fetching.LANGUAGE_MODEL_FILE, out_dir / fetching.CED_FILE
     show_logs(quiet=quiet)

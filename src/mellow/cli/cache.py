@@ -27,7 +27,7 @@ def show() -> None:
 
     Beyond 4 GiB, the least recently used models are removed automatically. Set MELLOW_CACHE to use another directory.
     """
-    from mellow.stored.cache import entries, models_folder
+    from mellow.checkpoints.cache import entries, models_folder
 
     found = entries()
     for entry in found:
@@ -43,8 +43,8 @@ def clear(
     ] = None,
 ) -> None:
     """Remove models from the cache; they are prepared again when needed."""
-    from mellow.stored.cache import entries
-    from mellow.stored.filling import remove, sweep
+    from mellow.checkpoints.cache import entries
+    from mellow.checkpoints.obtain import remove, sweep
 
     found = {entry.name: entry for entry in entries()}
     unknown = [name for name in names or () if name not in found]

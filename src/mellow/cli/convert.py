@@ -39,7 +39,7 @@ def convert(
 
     For example: mellow convert v0.ckpt v0 && mellow ask --model v0/ dog.wav "caption the audio."
     """
-    from mellow.model import convert as converting
+    from mellow.importers import convert as converting
 
     if encoder is not None:
         directory = converting.convert_encoder(checkpoint, out_dir, encoder=encoder.value)

@@ -66,7 +66,7 @@ def compose(
     from rich.console import Console
 
     from mellow.data.build import build
-    from mellow.data.store import write_scenes
+    from mellow.data.scenes.store import write_scenes
 
     show_logs(quiet=quiet)
     counts = {"count": count, "development": development, "held_out": held_out}

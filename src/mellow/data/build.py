@@ -11,9 +11,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from mellow.data import phrases, report
-from mellow.data.scene import Scene
-from mellow.data.store import read_scenes
+from mellow.data import report
+from mellow.data.scenes import phrases
+from mellow.data.scenes.scene import Scene
+from mellow.data.scenes.store import read_scenes
 from mellow.data.tasks import Vocabulary, examples_for_pair, examples_for_scene, examples_without_audio
 from mellow.data.tasks.facets import FACET_OPTIONS, FACETS, facet_distractors, facets_of
 from mellow.data.tasks.vocabulary import Ask

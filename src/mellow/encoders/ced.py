@@ -1,4 +1,4 @@
-"""The sizes of a CED encoder; the encoder itself is in `model.ced` and `runtime.ced`."""
+"""The sizes of a CED encoder; the encoder itself is in `model.ced` and `graphs.ced`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mellow.encoders.config import FRAME_SECONDS, WINDOW_FRAMES
 from mellow.encoders.shapes import Shapes, batch_norm, layer_norm, linear, transformer_block
 from mellow.errors import ModelError
 
-__all__ = ["CedConfig"]
+__all__ = ["PATCH", "CedConfig"]
 
 PATCH = 16  # mel bins and frames per patch, both ways: one time step is 16 frames = 160 ms
 

@@ -1,4 +1,4 @@
-"""The sizes of a CNN14 encoder; the encoder itself is in `model.cnn14` and `runtime.cnn14`."""
+"""The sizes of a CNN14 encoder; the encoder itself is in `model.cnn14` and `graphs.cnn14`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sizes of an HTSAT encoder; the encoder itself is in `model.htsat` and `runtime.htsat`."""
+"""The sizes of an HTSAT encoder; the encoder itself is in `model.htsat` and `graphs.htsat`."""
 
 from __future__ import annotations
 

@@ -71,11 +71,11 @@ class EncoderSpec:
 ENCODERS = {
     spec.kind: spec
     for spec in (
-        EncoderSpec("ced", CedConfig, CED, "mellow.model.ced:Ced", "mellow.runtime.ced:add_ced", least_bits=16),
+        EncoderSpec("ced", CedConfig, CED, "mellow.model.ced:Ced", "mellow.graphs.ced:add_ced", least_bits=16),
         EncoderSpec(
-            "htsat", HtsatConfig, HTSAT, "mellow.model.htsat:Htsat", "mellow.runtime.htsat:add_htsat", short="pad"
+            "htsat", HtsatConfig, HTSAT, "mellow.model.htsat:Htsat", "mellow.graphs.htsat:add_htsat", short="pad"
         ),
-        EncoderSpec("cnn14", Cnn14Config, HTSAT, "mellow.model.cnn14:Cnn14", "mellow.runtime.cnn14:add_cnn14"),
+        EncoderSpec("cnn14", Cnn14Config, HTSAT, "mellow.model.cnn14:Cnn14", "mellow.graphs.cnn14:add_cnn14"),
     )
 }
 

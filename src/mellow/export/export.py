@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mellow.checkpoints.state import check_parts, open_state
 from mellow.config import ModelConfig
 from mellow.errors import ModelError
-from mellow.runtime.write import write_graphs
-from mellow.stored.state import check_parts, open_state
+from mellow.graphs.write import write_graphs
 
 __all__ = ["export"]
 
 
 def export(directory: str | Path, out_dir: str | Path, *, precision: str = "int8") -> Path:
-    """Write the graph directory of a model (see `mellow.runtime`), whole or not at all; returns its path.
+    """Write the graph directory of a model (see `mellow.graphs`), whole or not at all; returns its path.
 
     directory: of a full or adapter checkpoint on a Llama.
     precision: `fp32`, `fp16` (weights stored so), `int8` or `int4` (see `docs/edge.md`).

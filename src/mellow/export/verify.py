@@ -23,8 +23,8 @@ import numpy as np
 from mellow.answer.decode import Sampling, read, steps
 from mellow.answer.facade import Mellow
 from mellow.answer.pipeline import Pipeline
+from mellow.engines.onnx.engine import OnnxEngine
 from mellow.errors import ModelError
-from mellow.runtime.engine import OnnxEngine
 from mellow.types import Clip
 
 __all__ = ["BOUNDS", "Bound", "Comparison", "compare", "is_clear", "peak_megabytes", "size_megabytes"]
@@ -140,7 +140,7 @@ def size_megabytes(directory: str | Path) -> float:
 def peak_megabytes(graphs: str | Path) -> float | None:
     """Most memory, in MB, of a process of its own that opens the graphs and reads 100 rows; None where none tells."""
     code = (
-        "import sys, numpy as np; from mellow.runtime.engine import OnnxEngine; e = OnnxEngine.load(sys.argv[1]);"
+        "import sys, numpy as np; from mellow.engines.onnx.engine import OnnxEngine; e = OnnxEngine.load(sys.argv[1]);"
         "mel = np.zeros((1001, e.encoder.get_inputs()[0].shape[2]), np.float32); e.encode([mel]);"
         "x = np.zeros((1, 100, e.sizes['width']), np.float32);"
         "e.forward(x, np.ones((1, 100), np.int64), None);"

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from mellow.checkpoints.adapter import TwoPartState
+from mellow.checkpoints.full import OnePartState
+from mellow.checkpoints.llama import LlamaFile, check_total
 from mellow.config import ModelConfig
 from mellow.errors import ModelError
 from mellow.model.configuration import MellowConfig
 from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.stored.llama import LlamaFile, check_total
-from mellow.stored.one_part import OnePartState
-from mellow.stored.two_part import TwoPartState
 from mellow.text.tokenizer import Tokenizer
 
 __all__ = ["assemble", "load_checkpoint", "read_llama_gguf"]

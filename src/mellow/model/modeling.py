@@ -14,7 +14,6 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from mellow.engine import Encoded, join
 from mellow.errors import QuestionError
 from mellow.events import StepClock
 from mellow.model.build import build_encoder, build_events, build_mapper
@@ -23,6 +22,7 @@ from mellow.model.encoder import EncoderOutput
 from mellow.text.prompt import AUDIO, CLIP, IGNORE, ClipTokens, expand
 from mellow.text.tags import AudioTags, TagSettings
 from mellow.text.tokenizer import Tokenizer
+from mellow.types import Encoded
 
 __all__ = ["MellowForConditionalGeneration", "Scores", "left_pad"]
 
@@ -100,7 +100,7 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
         audio_KD = torch.cat([audio for audio, _ in parts])
         if self.tags is None:
             return audio_KD, []
-        clip = join([scores.numpy() for _, scores in parts])
+        clip = Encoded.join([scores.numpy() for _, scores in parts])
         return audio_KD, self.tags.ids(clip.clip_scores_C, clip.step_scores_TC, clip.event_scores_TE)
 
     def embed(self, expanded_ids_BL: torch.Tensor, audio_ND: torch.Tensor | None = None) -> torch.Tensor:

@@ -22,13 +22,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from mellow.data.scene import Scene
-from mellow.data.store import audio_path
+from mellow.data.scenes.scene import Scene
+from mellow.data.scenes.store import audio_path
 from mellow.errors import DataError
 from mellow.events.timeline import LIKELY, Event, StepClock, Timeline, read_timeline
+from mellow.files import sync
 from mellow.model.events import EventHead
 from mellow.progress import Progress, silent, tracked
-from mellow.stored.files import sync
 from mellow.train.features import FeatureCache
 
 __all__ = ["Events", "fit_events", "truth"]

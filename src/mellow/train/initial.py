@@ -11,21 +11,21 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
+from mellow.checkpoints.adapter import read_trained
+from mellow.checkpoints.full import read_encoder
+from mellow.checkpoints.llama import LlamaFile
+from mellow.checkpoints.names import BUNDLED
 from mellow.config import ModelConfig
-from mellow.data.phrases import HELD_OUT, sounds
+from mellow.data.scenes.phrases import HELD_OUT, sounds
 from mellow.encoders import ENCODERS, CedConfig, EncoderConfig, EncoderSpec, encoder_spec
 from mellow.errors import ModelError, RecipeError
+from mellow.files import record
+from mellow.importers.ced_onnx import read_ced_onnx
 from mellow.model.build import build_events
-from mellow.model.ced_onnx import read_ced_onnx
 from mellow.model.checkpoint import read_llama_gguf
 from mellow.model.configuration import MellowConfig
 from mellow.model.mapper import CompactMapper
 from mellow.model.modeling import MellowForConditionalGeneration
-from mellow.stored.files import record
-from mellow.stored.llama import LlamaFile
-from mellow.stored.names import BUNDLED
-from mellow.stored.one_part import read_encoder
-from mellow.stored.two_part import read_trained
 from mellow.text.tags import TagSettings
 from mellow.text.tokenizer import Tokenizer
 from mellow.train.recipe import ModelRecipe

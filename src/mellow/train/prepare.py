@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from mellow.data.build import read_examples
-from mellow.data.phrases import sounds
-from mellow.data.store import audio_path, read_scenes
+from mellow.data.scenes.phrases import sounds
+from mellow.data.scenes.store import audio_path, read_scenes
 from mellow.errors import RecipeError
 from mellow.events import StepClock, Timeline, read_timeline
 from mellow.model.modeling import MellowForConditionalGeneration

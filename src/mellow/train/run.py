@@ -15,13 +15,13 @@ from torch import nn
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from mellow.checkpoints.adapter import write_two_part
 from mellow.errors import RecipeError
+from mellow.files import sync
 from mellow.model.mapper import CompactMapper
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.processor import Processor
 from mellow.progress import Progress, silent
-from mellow.stored.files import sync
-from mellow.stored.two_part import write_two_part
 from mellow.text.prompt import IGNORE
 from mellow.text.tokenizer import Tokenizer
 from mellow.train.dataset import collate

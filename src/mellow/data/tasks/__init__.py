@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from mellow.data import phrases
-from mellow.data.scene import Scene
+from mellow.data.scenes import phrases
+from mellow.data.scenes.scene import Scene
 from mellow.data.tasks import (
     caption,
     choices,

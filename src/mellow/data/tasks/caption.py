@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import re
 
-from mellow.data.phrases import Sound
-from mellow.data.scene import Event
+from mellow.data.scenes.phrases import Sound
+from mellow.data.scenes.scene import Event
 from mellow.data.tasks.view import CLEAR_ONSET_S, CLEAR_OVERLAP_S, View
 from mellow.data.tasks.words import clause, end, join, typed
 from mellow.types import Example

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from mellow.data.scene import Event
+from mellow.data.scenes.scene import Event
 from mellow.data.tasks.choices import phrasing
 from mellow.data.tasks.options import closed
 from mellow.data.tasks.view import View

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from mellow.data.phrases import Sound
+from mellow.data.scenes.phrases import Sound
 from mellow.data.tasks.caption import caption
 from mellow.data.tasks.compare import clearly
 from mellow.data.tasks.view import Pair, View

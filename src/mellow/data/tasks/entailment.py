@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from mellow.data.phrases import Sound
+from mellow.data.scenes.phrases import Sound
 from mellow.data.tasks.options import closed
 from mellow.data.tasks.view import View
 from mellow.data.tasks.words import clause, end, pick, sound_of, typed

@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from mellow.data.phrases import Sound
+from mellow.data.scenes.phrases import Sound
 from mellow.data.tasks.vocabulary import Vocabulary
 from mellow.data.tasks.words import content, word_set
 

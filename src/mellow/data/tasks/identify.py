@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from mellow.data.phrases import Sound
+from mellow.data.scenes.phrases import Sound
 from mellow.data.tasks.view import View
 from mellow.data.tasks.words import cap, clause, end, join, pick, sound_of, typed
 from mellow.types import Example

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from mellow.data.phrases import Sound
+from mellow.data.scenes.phrases import Sound
 from mellow.data.tasks.facets import FACET_OPTIONS, FACETS, facet_options, facets_of, maker, setting
 from mellow.data.tasks.options import closed
 from mellow.data.tasks.view import View

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 
-from mellow.data.phrases import Sound
+from mellow.data.scenes.phrases import Sound
 from mellow.data.tasks.words import content, word_set
 
 __all__ = ["Kin"]

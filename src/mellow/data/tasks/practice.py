@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 
-from mellow.data.phrases import Sound
+from mellow.data.scenes.phrases import Sound
 from mellow.data.tasks import choices, identify, yesno
 from mellow.data.tasks.facets import FACET_OPTIONS, FACETS, facet_options, facets_of, maker
 from mellow.data.tasks.inference import ANSWERS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from mellow.data.scene import Event
+from mellow.data.scenes.scene import Event
 from mellow.data.tasks.options import closed
 from mellow.data.tasks.view import View
 from mellow.data.tasks.words import end, named, pick, sound_of, typed

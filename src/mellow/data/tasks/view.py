@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from mellow.data.phrases import Sound
-from mellow.data.scene import Event, Scene
+from mellow.data.scenes.phrases import Sound
+from mellow.data.scenes.scene import Event, Scene
 from mellow.data.tasks.vocabulary import Vocabulary
 from mellow.types import Example
 

@@ -8,8 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import accumulate
 
-from mellow.data import phrases
-from mellow.data.phrases import Sound
+from mellow.data.scenes import phrases
+from mellow.data.scenes.phrases import Sound
 from mellow.data.tasks.kin import Kin
 
 __all__ = ["Ask", "Vocabulary"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from mellow.data.phrases import Sound
+from mellow.data.scenes.phrases import Sound
 from mellow.data.tasks.compare import clearly
 from mellow.data.tasks.difference import loudness
 from mellow.data.tasks.options import closed

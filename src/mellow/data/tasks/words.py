@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 
-from mellow.data.phrases import Sound
+from mellow.data.scenes.phrases import Sound
 
 __all__ = [
     "NUMBERS",

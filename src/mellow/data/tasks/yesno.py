@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
-from mellow.data.phrases import Sound
-from mellow.data.scene import Event
+from mellow.data.scenes.phrases import Sound
+from mellow.data.scenes.scene import Event
 from mellow.data.tasks.view import CLEAR_OVERLAP_S, View, precedes
 from mellow.data.tasks.words import cap, end, join, named, pick, sound_of, typed
 from mellow.types import Example

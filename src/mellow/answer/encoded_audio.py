@@ -1,0 +1,192 @@
+"""Clips that have been heard, to be asked about again and again; answers that are told while they are made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pickle import PicklingError
+from typing import Any
+
+import numpy as np
+
+from mellow.answer.choose import ChoiceRule
+from mellow.answer.decode import Sampling, batches, read, steps
+from mellow.answer.encode import EncodedClip
+from mellow.answer.pipeline import Pipeline, as_rule, as_sampling
+from mellow.answer.views import EncodedView, merge_choices, merge_texts, stamp
+from mellow.engines.interface import Cache
+from mellow.errors import QuestionError
+from mellow.text.options import find_options
+from mellow.text.question import as_options
+from mellow.types import Answer
+
+__all__ = ["Ear", "Stream"]
+
+
+class Stream(Iterator[str]):
+    """The pieces of an open answer as they are made, and the whole of it afterwards."""
+
+    def __init__(self, pieces: Generator[str, None, Answer]) -> None:
+        self._pieces = pieces
+        self._answer: Answer | None = None
+
+    def __next__(self) -> str:
+        try:
+            return next(self._pieces)
+        except StopIteration as end:
+            if end.value is not None:  # an exhausted generator ends again and again, without its value
+                self._answer = end.value
+            raise
+
+    @property
+    def answer(self) -> Answer:
+        """The whole answer with its stop reason and token counts; what has not been iterated over yet is made first."""
+        for _ in self:
+            pass
+        if self._answer is None:  # an error ended the stream
+            raise QuestionError("The stream broke off with an error, so there is no answer; ask again.")
+        return self._answer
+
+
+@dataclass
+class Ear:
+    """Clips that have been heard: every question costs only itself.
+
+    views: the stretches that are asked about one by one: one, but for clips longer than the model hears at once.
+    cache: of the prompts in front of the question as one batch; None where they are too many to keep, and are read
+        again for each question.
+    seconds: what hearing cost; it is part of the first answer's `seconds`.
+    """
+
+    model: Pipeline
+    views: Sequence[EncodedView]
+    cache: Cache | None
+    seconds: float
+
+    @classmethod
+    def of(cls, model: Pipeline, views: Sequence[EncodedView]) -> Ear:
+        """Read what stands in front of the question, where it fits into one batch."""
+        ear = cls(model, views, None, 0.0)
+        if len(list(batches(ear._lengths()))) == 1:
+            ear.cache = read(model.engine, ear.prefixes)[1]
+        return ear
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise PicklingError("Encoded audio cannot be pickled; pickle the model and the clip, and listen to it there.")
+
+    def __enter__(self) -> Ear:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cache = None
+
+    @property
+    def clips(self) -> Sequence[EncodedClip]:
+        """The clips as they were heard (of long clips, their first stretches)."""
+        return self.views[0].clips
+
+    @property
+    def prefixes(self) -> list[np.ndarray]:
+        """Of each view, the embedded prompt in front of the question (L, D)."""
+        return [self.model._prefix(view.clips) for view in self.views]
+
+    def ask(
+        self,
+        question: str,
+        *,
+        choices: Iterable[str] | None = None,
+        sampling: Sampling | None = None,
+        rule: ChoiceRule | None = None,
+    ) -> Answer:
+        """Answer a question about the clips heard; see `Mellow.ask`."""
+        began = time.perf_counter()
+        sampling, rule, choices = as_sampling(sampling), as_rule(rule, self.model.rule), as_options(choices)
+        embeds_LD = self.model._question(question, choices, len(self.clips))
+        options = choices or find_options(question)
+        answers: list[Answer] = []
+        priors = self.model._priors([options], [embeds_LD], rule) if options else []
+        for after in self._read(embeds_LD, options):
+            rows = len(after[0])
+            if options:
+                answers += self.model._choose([options] * rows, [priors[0]] * rows, after, rule)
+            else:
+                answers += self.model._complete(*after, sampling)
+        merged = merge_choices(self.views, options, answers) if options else merge_texts(self.views, answers)
+        return replace(merged, seconds=time.perf_counter() - began + self._first())
+
+    def stream(self, question: str, *, sampling: Sampling | None = None) -> Stream:
+        """The text of `ask` for a question without options, in pieces as it is made.
+
+            stream = ear.stream("What happens here?")
+            for piece in stream:
+                print(piece, end="", flush=True)
+            print(stream.answer.stop_reason)
+
+        Raises QuestionError at once, before the first piece.
+        """
+        began = time.perf_counter()
+        sampling = as_sampling(sampling)
+        embeds_LD = self.model._question(question, (), len(self.clips))
+        parts = self._read(embeds_LD, ())
+        return Stream(self._stream(parts, sampling, began))
+
+    def _stream(
+        self, parts: Iterator[tuple[np.ndarray, Cache]], sampling: Sampling, began: float
+    ) -> Generator[str, None, Answer]:
+        answers: list[Answer] = []
+        for logits_BV, cache in parts:
+            for row in range(len(logits_BV)):
+                if len(self.views) > 1:
+                    yield ("\n" if answers else "") + stamp(self.views[len(answers)])
+                after = logits_BV[row : row + 1], self.model.engine.take(cache, [row])
+                answers.append((yield from self._pieces(*after, sampling)))
+        merged = merge_texts(self.views, answers)
+        return replace(merged, seconds=time.perf_counter() - began + self._first())
+
+    def _pieces(self, logits_BV: np.ndarray, cache: Cache, sampling: Sampling) -> Generator[str, None, Answer]:
+        """One answer's text; blanks and half characters are held back until more follows."""
+        stop_ids = self.model.processor.prompt.stop_ids
+        ids: list[int] = []
+        told = text = ""
+        ended = False
+        for tokens in steps(self.model.engine, logits_BV, cache, stop_ids=stop_ids, sampling=sampling):
+            if tokens[0] in stop_ids:
+                ended = True
+                break
+            ids.append(tokens[0])
+            text = self.model._text(ids)
+            if len(text) > len(told) and not text.endswith("\N{REPLACEMENT CHARACTER}"):
+                yield text[len(told) :]
+                told = text
+        if len(text) > len(told):
+            yield text[len(told) :]
+        return Answer(
+            text,
+            stop_reason="end" if ended else "length",
+            prompt_tokens=int(cache.mask_BL.sum()),
+            answer_tokens=len(ids),
+        )
+
+    def _lengths(self) -> list[int]:
+        """Tokens in front of the question, of each view."""
+        return [len(self.model._ids(view.clips)) for view in self.views]
+
+    def _read(self, embeds_LD: np.ndarray, options: Sequence[str] = ()) -> Iterator[tuple[np.ndarray, Cache]]:
+        """Last logits (B, V) and cache of the prompt up to the answer, for a batch of views at a time."""
+        lengths = [length + len(embeds_LD) for length in self._lengths()]
+        self.model._check_room(max(lengths), options)
+        return self._parts(embeds_LD, lengths)
+
+    def _parts(self, embeds_LD: np.ndarray, lengths: Sequence[int]) -> Iterator[tuple[np.ndarray, Cache]]:
+        engine = self.model.engine
+        for rows in batches(lengths):
+            if self.cache is not None:
+                cache = engine.take(self.cache, rows)
+            else:
+                cache = read(engine, [self.model._prefix(self.views[row].clips) for row in rows])[1]
+            yield read(engine, [embeds_LD] * len(rows), cache)
+
+    def _first(self) -> float:
+        seconds, self.seconds = self.seconds, 0.0
+        return seconds
