@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import mellow
-from mellow.answer.decode import Sampling, read, steps
+from mellow.answer.decode import DecodingOptions, decode, prefill
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST, SECOND = "What sound is this?", "Where might this be?"
@@ -35,20 +35,20 @@ def measure(model: mellow.Mellow, clip: Path, times: dict[str, list[float]]) -> 
     decoded = clock()
     model.engine.encode(features)
     encoded = clock()
-    ear = model.listen(clip)
+    ear = model.encode(clip)
     heard = clock()
-    logits, cache = read(model.engine, [model._question(FIRST, (), 1)], ear.cache)
+    logits, cache = prefill(model.engine, [model._question(FIRST, (), 1)], ear.cache)
     prefilled = clock()
-    made = list(steps(model.engine, logits, cache, stop_ids=(), sampling=Sampling(max_new_tokens=TOKENS)))
+    made = list(decode(model.engine, logits, cache, stop_ids=(), decoding=DecodingOptions(max_new_tokens=TOKENS)))
     decoded_tokens = clock()
     times["decode and log-mel"].append(decoded - began)
     times["encode"].append(encoded - decoded)
     times["prefix prefill"].append(heard - encoded - (encoded - began))
     times["question prefill"].append(prefilled - heard)
     times["per token"].append((decoded_tokens - prefilled) / len(made))
-    first = ear.ask(FIRST, sampling=Sampling(max_new_tokens=TOKENS)).seconds
+    first = ear.ask(FIRST, decoding=DecodingOptions(max_new_tokens=TOKENS)).seconds
     times["first answer"].append(first)
-    times["second answer"].append(ear.ask(SECOND, sampling=Sampling(max_new_tokens=TOKENS)).seconds)
+    times["second answer"].append(ear.ask(SECOND, decoding=DecodingOptions(max_new_tokens=TOKENS)).seconds)
 
 
 def main() -> None:

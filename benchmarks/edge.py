@@ -150,7 +150,7 @@ def systems_of(name: str, folder: Path, threads: int, only: Sequence[str]) -> di
             export(model, graphs, tokenizer=directory / "tokenizer.json", precision=precision)
         makers[f"graphs {precision}"] = lambda graphs=graphs: on_graphs(loaded, graphs, threads, clips)  # type: ignore[misc]
     if importlib.util.find_spec("llama_cpp"):
-        rows = len(loaded.listen(*clips[0]).prefixes[0]) + len(loaded._question(QUESTION, (), 1))
+        rows = len(loaded.encode(*clips[0]).prefixes[0]) + len(loaded._question(QUESTION, (), 1))
         for peer, kind in PEERS.items():
             path = folder / f"{name}-{kind.name}.gguf"
             if wanted(peer, only):

@@ -15,19 +15,21 @@ from pathlib import Path
 import numpy as np
 
 import mellow
-from mellow.answer.decode import Sampling, steps
-from mellow.answer.facade import Ear
+from mellow.answer.decode import DecodingOptions, decode
+from mellow.answer.facade import EncodedAudio
 from mellow.types import Clip
 
 QUESTIONS = ("What do you hear?", "Describe the sounds in one sentence.")
 SECONDS = 10
 
 
-def answer(ear: Ear, question: str, tokens: int) -> float:
+def answer(ear: EncodedAudio, question: str, tokens: int) -> float:
     """Seconds of reading a question and making so many tokens."""
     began = time.perf_counter()
     for logits_BV, cache in ear._read(ear.model._question(question, (), len(ear.clips))):
-        for _ in steps(ear.model.engine, logits_BV, cache, stop_ids=(), sampling=Sampling(max_new_tokens=tokens)):
+        for _ in decode(
+            ear.model.engine, logits_BV, cache, stop_ids=(), decoding=DecodingOptions(max_new_tokens=tokens)
+        ):
             pass
     return time.perf_counter() - began
 
@@ -41,7 +43,7 @@ def main() -> None:
         rng = np.random.default_rng(turn)
         noise = [Clip(0.1 * rng.standard_normal(SECONDS * rate).astype(np.float32), rate) for _ in range(clips)]
         began = time.perf_counter()
-        ear = loaded.listen(*noise)
+        ear = loaded.encode(*noise)
         heard = time.perf_counter() - began
         first, second = (answer(ear, question, tokens) for question in QUESTIONS)
         found = [heard + first, second]

@@ -33,7 +33,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 import mellow
-from mellow.answer.decode import Sampling, read, steps
+from mellow.answer.decode import DecodingOptions, decode, prefill
 from mellow.answer.facade import Mellow
 from mellow.audio import HTSAT
 from mellow.importers.convert import TOKENIZER, import_checkpoint, published_config
@@ -137,9 +137,9 @@ def ours(loaded: Mellow, clips: Sequence[Sequence[Clip]], tokens: int) -> Times:
     began = time.perf_counter()
     prompts = prompts_of(loaded, clips)
     marks = [time.perf_counter()]
-    logits_BV, cache = read(loaded.engine, prompts)
-    sampling = Sampling(max_new_tokens=tokens)
-    marks += [time.perf_counter() for _ in steps(loaded.engine, logits_BV, cache, stop_ids=(), sampling=sampling)]
+    logits_BV, cache = prefill(loaded.engine, prompts)
+    decoding = DecodingOptions(max_new_tokens=tokens)
+    marks += [time.perf_counter() for _ in decode(loaded.engine, logits_BV, cache, stop_ids=(), decoding=decoding)]
     return times(began, marks)
 
 
@@ -233,13 +233,13 @@ def measure(
 def measure_repeats(models: dict[str, Mellow], repeats: int) -> dict[str, list[float]]:
     """Seconds to the first token, and to a choice of four, of a first and of a second question about the same clips."""
     rows: dict[str, list[float]] = {}
-    one = Sampling(max_new_tokens=1)
+    one = DecodingOptions(max_new_tokens=1)
     for dtype, loaded in models.items():
         found: list[list[float]] = []
         for _ in range(repeats):
-            with loaded.listen(waveform(0), waveform(1)) as ear:
-                token = [ear.ask(QUESTION, sampling=one).seconds for _ in range(2)]
-            with loaded.listen(waveform(0), waveform(1)) as ear:
+            with loaded.encode(waveform(0), waveform(1)) as ear:
+                token = [ear.ask(QUESTION, decoding=one).seconds for _ in range(2)]
+            with loaded.encode(waveform(0), waveform(1)) as ear:
                 choice = [ear.ask(QUESTION, choices=OPTIONS).seconds for _ in range(2)]
             found.append([*token, *choice])
         rows[dtype] = [statistics.median(column) for column in zip(*found, strict=True)]
@@ -253,13 +253,13 @@ def measure_change(models: dict[str, Mellow], tokens: int) -> dict[str, dict[str
     for n in range(PAIRS):
         clips = [[waveform(100 + 2 * n), waveform(101 + 2 * n)]]
         prompts = prompts_of(exact, clips)
-        logits_BV, cache = read(exact.engine, prompts)
-        sampling = Sampling(max_new_tokens=tokens)
-        path = [made[0] for made in steps(exact.engine, logits_BV, cache, stop_ids=(), sampling=sampling)]
+        logits_BV, cache = prefill(exact.engine, prompts)
+        decoding = DecodingOptions(max_new_tokens=tokens)
+        path = [made[0] for made in decode(exact.engine, logits_BV, cache, stop_ids=(), decoding=decoding)]
         choice = exact.ask(clips[0][0], QUESTION, audio2=clips[0][1], choices=OPTIONS)
         for dtype, row in rows.items():
             other = models[dtype]
-            other_BV, other_cache = read(other.engine, prompts)
+            other_BV, other_cache = prefill(other.engine, prompts)
             follow_LD = other.engine.embed(path, np.zeros((0, 0), np.float32))
             mask_BL = np.ones((1, len(path)), np.int64)
             follow_BLV, _ = other.engine.forward(follow_LD[None], mask_BL, other_cache, every=True)

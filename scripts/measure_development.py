@@ -24,7 +24,7 @@ from rich.progress import track
 from rich.table import Table
 
 import mellow
-from mellow.answer.decode import Sampling, read, score_continuations
+from mellow.answer.decode import DecodingOptions, prefill, score_continuations
 from mellow.data.scenes.phrases import HELD_OUT, sounds
 from mellow.data.scenes.scene import Scene
 from mellow.data.scenes.store import audio_path, read_scenes
@@ -112,12 +112,12 @@ def score(model: mellow.Mellow, item: Item, folder: Path) -> tuple[list[float], 
     """Mean log-likelihood of each option with and without the audio."""
     prompt, engine = model.processor.prompt, model.engine
     sources = [noise(item) if name == "noise" else folder / name for name in item.audio]
-    ear = model.listen(*sources)
+    ear = model.encode(*sources)
     embeds = model._question(item.question, item.choices, len(sources))
     continuations = [prompt.answer(option) for option in item.choices]
-    logits, cache = read(engine, [embeds], ear.cache)
+    logits, cache = prefill(engine, [embeds], ear.cache)
     (heard,) = score_continuations(engine, logits, cache, [continuations])
-    logits, cache = read(engine, [np.concatenate([engine.embed(prompt.prefix(0), NOTHING), embeds])])
+    logits, cache = prefill(engine, [np.concatenate([engine.embed(prompt.prefix(0), NOTHING), embeds])])
     (deaf,) = score_continuations(engine, logits, cache, [continuations])
     return heard.tolist(), deaf.tolist()
 
@@ -141,7 +141,9 @@ def named(model: mellow.Mellow, scenes: list[Scene], esc: set[str], folder: Path
     spread = Counter(word for words in vocabulary.values() for word in words)
     questions = [{"audio": folder / audio_path(scene.name), "question": "What sound is this?"} for scene in chosen]
     hits = 0
-    for scene, answer in zip(chosen, model.ask_many(questions, sampling=Sampling(max_new_tokens=24)), strict=True):
+    for scene, answer in zip(
+        chosen, model.ask_many(questions, decoding=DecodingOptions(max_new_tokens=24)), strict=True
+    ):
         said = {stem(word) for word in re.findall(r"[a-z]+", answer.text.lower())}
         scores = {key: sum(1 / spread[word] for word in words & said) for key, words in vocabulary.items()}
         best = max(scores.values())

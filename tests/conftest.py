@@ -24,7 +24,7 @@ import soundfile
 import mellow
 from mellow.answer.facade import Mellow
 from mellow.audio import CED
-from mellow.checkpoints.adapter import write_two_part
+from mellow.checkpoints.adapter import write_adapter
 from mellow.checkpoints.llama import LlamaFile
 from mellow.checkpoints.names import BUNDLED
 from mellow.config import ModelConfig
@@ -271,7 +271,7 @@ def tiny_model_dir(
 ) -> Path:
     """A two-part model with its base beside it. Do not change it: copy it first."""
     folder = tmp_path_factory.mktemp("tiny_model")
-    write_two_part(
+    write_adapter(
         folder, config=ModelConfig.from_dict(tiny_settings), trained=tiny_trained, tokenizer=TOKENIZER, base=tiny_gguf
     )
     return folder

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 import mellow
 from mellow import MellowError, MellowWrapper
 from mellow.answer.choose import ChoiceRule
-from mellow.answer.decode import Sampling
-from mellow.answer.facade import Ear, Mellow
+from mellow.answer.decode import DecodingOptions
+from mellow.answer.facade import EncodedAudio, Mellow
 from mellow.checks import kind_of, shown, whole_number, within
 from mellow.errors import QuestionError
 from mellow.processor import ClipPolicy
 from mellow.text.question import as_options, check_question, first_equals
 
-ONE = Sampling(max_new_tokens=1)
+ONE = DecodingOptions(max_new_tokens=1)
 OPTIONS = ("dog", "cat")
 
 
@@ -72,8 +72,8 @@ def clip(tiny: Mellow, tone: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def ear(tiny: Mellow, clip: Any) -> Ear:
-    return tiny.listen(clip)
+def ear(tiny: Mellow, clip: Any) -> EncodedAudio:
+    return tiny.encode(clip)
 
 
 @pytest.fixture(scope="module")
@@ -86,23 +86,23 @@ def wrapper(published_dir: Path) -> MellowWrapper:
 
 @often
 @given(value=ANYTHING)
-def test_any_argument_of_ask(tiny: Mellow, ear: Ear, clip: Any, value: Any) -> None:
+def test_any_argument_of_ask(tiny: Mellow, ear: EncodedAudio, clip: Any, value: Any) -> None:
     for ask in (lambda *a, **how: tiny.ask(clip, *a, **how), ear.ask):
-        taken_or_refused(lambda ask=ask: ask(value, sampling=ONE))
-        for name in ("choices", "sampling", "rule"):
-            how = {"sampling": ONE, name: value}
+        taken_or_refused(lambda ask=ask: ask(value, decoding=ONE))
+        for name in ("choices", "decoding", "rule"):
+            how = {"decoding": ONE, name: value}
             taken_or_refused(
                 lambda ask=ask, how=how: (
-                    ask("What?", **how) if how["sampling"] is ONE else ask("?", choices=OPTIONS, **how)
+                    ask("What?", **how) if how["decoding"] is ONE else ask("?", choices=OPTIONS, **how)
                 )
             )
 
 
 @often
 @given(value=ANYTHING)
-def test_any_argument_of_stream(ear: Ear, value: Any) -> None:
-    taken_or_refused(lambda: ear.stream(value, sampling=ONE))
-    taken_or_refused(lambda: ear.stream("What?", sampling=value))
+def test_any_argument_of_stream(ear: EncodedAudio, value: Any) -> None:
+    taken_or_refused(lambda: ear.stream(value, decoding=ONE))
+    taken_or_refused(lambda: ear.stream("What?", decoding=value))
 
 
 @often
@@ -111,10 +111,10 @@ def test_any_argument_of_ask_many(tiny: Mellow, clip: Any, value: Any, key: Any)
     good = {"audio": clip, "question": "What?"}
     for questions in (value, [value], [good | {"question": value}], [good | {"choices": value}], [good | {key: value}]):
         if key not in ("audio", "audio2"):
-            taken_or_refused(lambda questions=questions: tiny.ask_many(questions, sampling=ONE))
-            taken_or_refused(lambda questions=questions: tiny.ask_many(questions, sampling=ONE, on_error="return"))
-    for name in ("sampling", "find_choices", "on_error"):
-        how = {"sampling": ONE, name: value}
+            taken_or_refused(lambda questions=questions: tiny.ask_many(questions, decoding=ONE))
+            taken_or_refused(lambda questions=questions: tiny.ask_many(questions, decoding=ONE, on_error="return"))
+    for name in ("decoding", "find_choices", "on_error"):
+        how = {"decoding": ONE, name: value}
         taken_or_refused(lambda how=how: tiny.ask_many([], **how))
     taken_or_refused(lambda: tiny.ask_many([], progress=value))
 
@@ -124,7 +124,7 @@ def test_any_argument_of_ask_many(tiny: Mellow, clip: Any, value: Any, key: Any)
 @example(value=10**400)
 @example(value="\ud800")
 def test_any_argument_of_the_settings(value: Any) -> None:
-    for kind in (Sampling, ChoiceRule, ClipPolicy):
+    for kind in (DecodingOptions, ChoiceRule, ClipPolicy):
         for name in kind.__dataclass_fields__:
             taken_or_refused(lambda kind=kind, name=name: kind(**{name: value}))
 

@@ -10,7 +10,7 @@ import pytest
 
 import mellow
 from mellow import MellowWrapper, wrapper
-from mellow.answer.decode import Sampling
+from mellow.answer.decode import DecodingOptions
 from mellow.answer.facade import Mellow
 from mellow.errors import AudioError, ModelError, QuestionError
 
@@ -76,9 +76,9 @@ def test_the_example_script_runs_unchanged(
     exec(SCRIPT.replace("max_len=300", "max_len=8"), scope)
     response = scope["response"]
     assert f"output: {response}" in capsys.readouterr().out
-    few = Sampling(max_new_tokens=8)
+    few = DecodingOptions(max_new_tokens=8)
     expected = [
-        published.ask(tone(440, 2.0), prompt, audio2=tone(900, 2.0), sampling=few).text
+        published.ask(tone(440, 2.0), prompt, audio2=tone(900, 2.0), decoding=few).text
         for _, _, prompt in scope["examples"][:2]
     ]
     assert response[:2] == expected

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mellow.answer.decode import Sampling
+from mellow.answer.decode import DecodingOptions
 from mellow.answer.load import load, with_torch
 from mellow.answer.many import as_list
 from mellow.checkpoints.names import HUB
@@ -52,11 +52,11 @@ class MellowWrapper:
         """Answer each example, a list of audio path 1, audio path 2 and prompt; the texts in the same order.
 
         max_len: most tokens of an answer. top_p, temperature: without effect as in the published code, which always
-        took the likeliest token; `mellow.load(...).ask(..., sampling=...)` really samples. stop_token, audio_resample:
+        took the likeliest token; `mellow.load(...).ask(..., decoding=...)` really samples. stop_token, audio_resample:
         taken for the sake of scripts; answers end where the model ends them, and clips are always resampled.
         Raises AudioError, QuestionError.
         """
-        sampling = Sampling(max_new_tokens=max_len)
+        decoding = DecodingOptions(max_new_tokens=max_len)
         questions = []
         for number, example in enumerate(as_list(examples), 1):
             if not isinstance(example, list | tuple) or len(example) != 3:
@@ -71,7 +71,7 @@ class MellowWrapper:
                     "question": prompt,
                 }
             )
-        answers = self.model.ask_many(questions, sampling=sampling, find_choices=False)
+        answers = self.model.ask_many(questions, decoding=decoding, find_choices=False)
         return [answer.text for answer in answers]
 
 

@@ -14,7 +14,7 @@ from mellow.answer.choose import ChoiceRule, decide, score_options
 from mellow.answer.decode import (
     ROWS_AT_ONCE,
     Completion,
-    Sampling,
+    DecodingOptions,
     complete,
     log_softmax,
     next_tokens,
@@ -80,9 +80,9 @@ def scripted(answers: dict[int, list[int]]) -> Callable[[History], np.ndarray]:
     return rule
 
 
-def answer(engine: Fake, prompts: Sequence[Sequence[int]], sampling: Sampling | None = None) -> list[Completion]:
+def answer(engine: Fake, prompts: Sequence[Sequence[int]], decoding: DecodingOptions | None = None) -> list[Completion]:
     logits_BV, cache = read(engine, [engine.embed(prompt) for prompt in prompts])
-    return complete(engine, logits_BV, cache, stop_ids=(STOP,), sampling=sampling or Sampling(max_new_tokens=9))
+    return complete(engine, logits_BV, cache, stop_ids=(STOP,), decoding=decoding or DecodingOptions(max_new_tokens=9))
 
 
 # --- ends -----------------------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def answer(engine: Fake, prompts: Sequence[Sequence[int]], sampling: Sampling | 
 
 def test_greedy_answers_and_why_they_ended() -> None:
     engine = Fake(scripted({1: [5, 6, 7], 2: [], 3: [8] * 20}))
-    assert answer(engine, [[1], [2], [3]], Sampling(max_new_tokens=5)) == [
+    assert answer(engine, [[1], [2], [3]], DecodingOptions(max_new_tokens=5)) == [
         Completion((5, 6, 7), "end"),
         Completion((), "end"),
         Completion((8,) * 5, "length"),
@@ -112,29 +112,31 @@ def test_nothing_is_read_when_all_answers_have_ended() -> None:
 @pytest.mark.parametrize("most", [1, 4])
 def test_nothing_is_read_behind_the_last_token(most: int) -> None:
     engine = Fake(scripted({1: [5] * 9}))
-    assert answer(engine, [[1]], Sampling(max_new_tokens=most))[0].stop_reason == "length"
+    assert answer(engine, [[1]], DecodingOptions(max_new_tokens=most))[0].stop_reason == "length"
     assert engine.batches == [1] * most
 
 
 def test_an_answer_that_ends_with_its_last_allowed_token_ends() -> None:
     engine = Fake(scripted({1: [5, 6]}))
-    assert answer(engine, [[1]], Sampling(max_new_tokens=3)) == [Completion((5, 6), "end")]
-    assert answer(engine, [[1]], Sampling(max_new_tokens=2)) == [Completion((5, 6), "length")]
+    assert answer(engine, [[1]], DecodingOptions(max_new_tokens=3)) == [Completion((5, 6), "end")]
+    assert answer(engine, [[1]], DecodingOptions(max_new_tokens=2)) == [Completion((5, 6), "length")]
 
 
 def test_steps_stop_when_nobody_asks_for_more() -> None:
     engine = Fake(scripted({1: [5] * 9}))
     logits_BV, cache = read(engine, [np.array([[1.0]], np.float32)])
-    running = steps(engine, logits_BV, cache, stop_ids=(STOP,), sampling=Sampling())
+    running = steps(engine, logits_BV, cache, stop_ids=(STOP,), decoding=DecodingOptions())
     assert [next(running), next(running)] == [{0: 5}, {0: 5}]
     assert engine.batches == [1, 1]
 
 
-@pytest.mark.parametrize("sampling", [Sampling(max_new_tokens=7), Sampling(max_new_tokens=7, sample=True, seed=3)])
-def test_a_batch_of_prompts_of_any_length_answers_as_each_alone(sampling: Sampling) -> None:
+@pytest.mark.parametrize(
+    "decoding", [DecodingOptions(max_new_tokens=7), DecodingOptions(max_new_tokens=7, sample=True, seed=3)]
+)
+def test_a_batch_of_prompts_of_any_length_answers_as_each_alone(decoding: DecodingOptions) -> None:
     prompts = [[1, 2, 3, 4], [5], [6, 7], [8, 9, 10, 11, 1, 2]]
-    together = answer(Fake(hashed), prompts, sampling)
-    assert together == [answer(Fake(hashed), [prompt], sampling)[0] for prompt in prompts]
+    together = answer(Fake(hashed), prompts, decoding)
+    assert together == [answer(Fake(hashed), [prompt], decoding)[0] for prompt in prompts]
     assert len({completion.ids for completion in together}) == len(prompts)
 
 
@@ -148,7 +150,7 @@ def test_prompts_are_padded_on_the_left_and_go_on_behind_a_cache() -> None:
     assert cache.state == [(3, 4), (3, 4)]  # a value: not changed
 
 
-# --- sampling -------------------------------------------------------------------------------------------------------
+# --- decoding -------------------------------------------------------------------------------------------------------
 
 SHARES = np.array([0.05, 0.5, 0.15, 0.3])
 
@@ -156,7 +158,7 @@ SHARES = np.array([0.05, 0.5, 0.15, 0.3])
 def drawn(count: int = 4000, **how: float) -> np.ndarray:
     """How often each of four tokens is drawn."""
     rngs = [np.random.default_rng(seed) for seed in range(count)]
-    tokens = next_tokens(np.log(np.tile(SHARES, (count, 1))), Sampling(sample=True, **how), rngs)  # type: ignore[arg-type]
+    tokens = next_tokens(np.log(np.tile(SHARES, (count, 1))), DecodingOptions(sample=True, **how), rngs)  # type: ignore[arg-type]
     return np.bincount(tokens, minlength=4) / count
 
 
@@ -174,13 +176,13 @@ def test_temperature_flattens_and_sharpens() -> None:
 
 
 def test_without_sampling_the_likeliest_token_is_taken_the_first_of_equals() -> None:
-    assert next_tokens(np.array([[0.0, 2, 2, 1], [3, 0, 0, 0]]), Sampling(), []) == [1, 0]
+    assert next_tokens(np.array([[0.0, 2, 2, 1], [3, 0, 0, 0]]), DecodingOptions(), []) == [1, 0]
 
 
 def test_seeded_answers_repeat_and_unseeded_ones_vary() -> None:
     def draw(seed: int | None) -> tuple[int, ...]:
         return answer(
-            Fake(hashed), [[1]], Sampling(max_new_tokens=9, sample=True, top_p=1.0, temperature=5.0, seed=seed)
+            Fake(hashed), [[1]], DecodingOptions(max_new_tokens=9, sample=True, top_p=1.0, temperature=5.0, seed=seed)
         )[0].ids
 
     assert draw(7) == draw(7)
@@ -201,7 +203,7 @@ def test_seeded_answers_repeat_and_unseeded_ones_vary() -> None:
 )
 def test_impossible_sampling_is_an_error(how: dict[str, float], message: str) -> None:
     with pytest.raises(QuestionError, match=message):
-        Sampling(**how)  # type: ignore[arg-type]
+        DecodingOptions(**how)  # type: ignore[arg-type]
 
 
 # --- options --------------------------------------------------------------------------------------------------------

@@ -17,14 +17,14 @@ import soundfile
 
 from mellow.answer import decode
 from mellow.answer.choose import ChoiceRule
-from mellow.answer.decode import BATCH, Sampling, log_softmax, read
+from mellow.answer.decode import BATCH, DecodingOptions, log_softmax, prefill
 from mellow.answer.facade import Mellow
 from mellow.audio import CED
 from mellow.errors import AudioError, MellowError, QuestionError
 from mellow.types import Answer, Clip
 
 RATE = CED.sample_rate
-SHORT = Sampling(max_new_tokens=6)
+SHORT = DecodingOptions(max_new_tokens=6)
 OPTIONS = ("dog", "a cat meows", "the rain falls on a roof")
 
 
@@ -47,22 +47,22 @@ def items(tone: Any) -> list[dict[str, Any]]:
 
 
 def test_batched_single_cached_and_streamed_answers_are_equal(tiny: Mellow, items: list[dict[str, Any]]) -> None:
-    together = tiny.ask_many(items, sampling=SHORT)
+    together = tiny.ask_many(items, decoding=SHORT)
     assert len({answer.text for answer in together}) > len(items) // 2
     for item, batched in zip(items, together, strict=True):
         clips = item["audio"], item.get("audio2")
-        assert tiny.ask(clips[0], item["question"], audio2=clips[1], sampling=SHORT) == batched
-        with tiny.listen(*clips) as ear:
-            assert ear.ask(item["question"], sampling=SHORT) == batched
-            assert "".join(ear.stream(item["question"], sampling=SHORT)) == batched.text
+        assert tiny.ask(clips[0], item["question"], audio2=clips[1], decoding=SHORT) == batched
+        with tiny.encode(*clips) as ear:
+            assert ear.ask(item["question"], decoding=SHORT) == batched
+            assert "".join(ear.stream(item["question"], decoding=SHORT)) == batched.text
 
 
 def test_questions_to_one_ear_do_not_disturb_each_other(tiny: Mellow, tone: Any) -> None:
-    ear = tiny.listen(tone(440, 2.0))
-    first = ear.ask("What is it?", sampling=SHORT)
+    ear = tiny.encode(tone(440, 2.0))
+    first = ear.ask("What is it?", decoding=SHORT)
     ear.ask("Is it loud?", choices=("yes", "no"))
-    list(ear.stream("Where is it?", sampling=SHORT))
-    assert ear.ask("What is it?", sampling=SHORT) == first
+    list(ear.stream("Where is it?", decoding=SHORT))
+    assert ear.ask("What is it?", decoding=SHORT) == first
 
 
 def test_open_and_closed_questions_mixed_come_back_in_order(tiny: Mellow, tone: Any) -> None:
@@ -73,8 +73,8 @@ def test_open_and_closed_questions_mixed_come_back_in_order(tiny: Mellow, tone: 
         {"audio": a, "question": "What is it? (a) dog (b) rain"},
         {"audio": a, "question": "Where is it?", "choices": ()},
     ]
-    together = tiny.ask_many(items, sampling=SHORT)
-    alone = [tiny.ask(a, item["question"], choices=item.get("choices", ()), sampling=SHORT) for item in items]
+    together = tiny.ask_many(items, decoding=SHORT)
+    alone = [tiny.ask(a, item["question"], choices=item.get("choices", ()), decoding=SHORT) for item in items]
     plain = [[dataclasses.replace(answer, probabilities=()) for answer in answers] for answers in (together, alone)]
     assert plain[0] == plain[1]
     for batched, single in zip(together, alone, strict=True):
@@ -97,7 +97,7 @@ def test_a_clip_is_encoded_once_for_all_questions_about_it(
     monkeypatch.setattr(tiny.engine, "encode", count, raising=False)
     questions = [{"audio": tone(), "question": f"What is {n}?"} for n in range(BATCH + 1)]
     questions += [{"audio": tone(), "question": "Which?", "choices": ["dog", "rain"]}]
-    assert len(tiny.ask_many(questions, sampling=Sampling(max_new_tokens=1))) == BATCH + 2
+    assert len(tiny.ask_many(questions, decoding=DecodingOptions(max_new_tokens=1))) == BATCH + 2
     assert encoded == [1]
     with pytest.raises(QuestionError, match="empty"):
         tiny.ask_many([*questions, {"audio": tone(), "question": " "}])
@@ -106,29 +106,29 @@ def test_a_clip_is_encoded_once_for_all_questions_about_it(
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_seeded_sampling_repeats_alone_and_in_batches(tiny: Mellow, items: list[dict[str, Any]], seed: int) -> None:
-    sampling = Sampling(max_new_tokens=6, sample=True, top_p=0.9, temperature=2.0, seed=seed)
-    together = tiny.ask_many(items[:4], sampling=sampling)
-    assert together == tiny.ask_many(items[:4], sampling=sampling)
+    decoding = DecodingOptions(max_new_tokens=6, sample=True, top_p=0.9, temperature=2.0, seed=seed)
+    together = tiny.ask_many(items[:4], decoding=decoding)
+    assert together == tiny.ask_many(items[:4], decoding=decoding)
     for item, batched in zip(items[:4], together, strict=True):
-        assert tiny.ask(item["audio"], item["question"], audio2=item.get("audio2"), sampling=sampling) == batched
-    assert together != tiny.ask_many(items[:4], sampling=SHORT)
+        assert tiny.ask(item["audio"], item["question"], audio2=item.get("audio2"), decoding=decoding) == batched
+    assert together != tiny.ask_many(items[:4], decoding=SHORT)
 
 
 def test_paths_bytes_file_objects_and_clips_give_equal_answers(tiny: Mellow, tone: Any) -> None:
     path = tone(440, 2.0)
     content = path.read_bytes()
-    expected = tiny.ask(path, "What is it?", sampling=SHORT)
+    expected = tiny.ask(path, "What is it?", decoding=SHORT)
     for source in (str(path), content, io.BytesIO(content), tiny.processor.clip(path)):
-        assert tiny.ask(source, "What is it?", sampling=SHORT) == expected
+        assert tiny.ask(source, "What is it?", decoding=SHORT) == expected
     with Path(path).open("rb") as file:
-        assert tiny.ask(file, "What is it?", audio2=content, sampling=SHORT) == tiny.ask(
-            path, "What is it?", audio2=path, sampling=SHORT
+        assert tiny.ask(file, "What is it?", audio2=content, decoding=SHORT) == tiny.ask(
+            path, "What is it?", audio2=path, decoding=SHORT
         )
 
 
 def test_the_second_clip_and_its_order_matter(tiny: Mellow, tone: Any) -> None:
     a, b = tone(440, 2.0), tone(900, 3.1)
-    prefixes = [tiny.listen(*clips).prefixes[0] for clips in ((a,), (a, b), (b, a))]
+    prefixes = [tiny.encode(*clips).prefixes[0] for clips in ((a,), (a, b), (b, a))]
     assert len({prefix.tobytes() for prefix in prefixes}) == 3
     assert len(prefixes[1]) == len(prefixes[2]) > len(prefixes[0])
 
@@ -157,7 +157,7 @@ def test_transformers_generate_says_the_same_token_for_token(
         eos_token_id=list(prompt.stop_ids),
     )
     texts = [prompt.tokenizer.decode(row.tolist()).strip() for row in generated]
-    assert texts == [answer.text for answer in tiny.ask_many(items[:6], sampling=SHORT)]
+    assert texts == [answer.text for answer in tiny.ask_many(items[:6], decoding=SHORT)]
 
 
 # --- choices ----------------------------------------------------------------------------------------------------------
@@ -175,11 +175,11 @@ def test_options_scored_in_one_pass_are_scored_as_one_by_one(tiny: Mellow, tone:
     """The mean log-likelihood of each option, read token by token behind the whole prompt."""
     a = tone(440, 2.0)
     found = tiny.ask(a, "What is it?", choices=OPTIONS)
-    ear, prompt, engine = tiny.listen(a), tiny.processor.prompt, tiny.engine
+    ear, prompt, engine = tiny.encode(a), tiny.processor.prompt, tiny.engine
     written = tiny._question("What is it?", OPTIONS, 1)
     scores = []
     for option in OPTIONS:
-        logits_BV, cache = read(engine, [np.concatenate([ear.prefixes[0], written])])
+        logits_BV, cache = prefill(engine, [np.concatenate([ear.prefixes[0], written])])
         likelihoods = []
         for token in prompt.answer(option):
             likelihoods.append(log_softmax(logits_BV[0])[token])
@@ -194,7 +194,7 @@ def test_options_in_the_question_are_chosen_from(tiny: Mellow, tone: Any) -> Non
     assert answer.options == ("dog", "a cat meows", "rain")
     assert answer.choice in answer.options
     assert len(answer.probabilities) == 3
-    assert tiny.ask(tone(440, 2.0), "What is it?", sampling=SHORT).options == ()
+    assert tiny.ask(tone(440, 2.0), "What is it?", decoding=SHORT).options == ()
 
 
 def test_given_choices_win_over_options_in_the_question(tiny: Mellow, tone: Any) -> None:
@@ -225,7 +225,7 @@ def test_abstaining(tiny: Mellow, tone: Any) -> None:
 
 
 def test_a_question_may_bring_its_own_rule(tiny: Mellow, tone: Any) -> None:
-    ear = tiny.listen(tone(440, 2.0))
+    ear = tiny.encode(tone(440, 2.0))
     plain = ear.ask("What is it?", choices=OPTIONS)
     strict = ear.ask("What is it?", choices=OPTIONS, rule=ChoiceRule(abstain_below=0.99))
     assert (plain.stop_reason, strict.stop_reason) == ("choice", "abstained")
@@ -247,8 +247,8 @@ def test_choices_in_a_batch_equal_those_alone(tiny: Mellow, tone: Any, rule: dic
         {"audio": a, "audio2": b, "question": "Which is higher?", "choices": ("the first", "the second")},
         {"audio": b, "question": "Is it (a) a dog (b) a cat (c) rain (d) wind?"},
     ]
-    for item, answer in zip(items, model.ask_many(items, sampling=SHORT), strict=True):
-        alone = model.ask(sampling=SHORT, **item)
+    for item, answer in zip(items, model.ask_many(items, decoding=SHORT), strict=True):
+        alone = model.ask(decoding=SHORT, **item)
         assert (answer.text, answer.choice, answer.stop_reason) == (alone.text, alone.choice, alone.stop_reason)
         np.testing.assert_allclose(answer.probabilities, alone.probabilities, atol=1e-4)
 
@@ -257,12 +257,12 @@ def test_choices_in_a_batch_equal_those_alone(tiny: Mellow, tone: Any, rule: dic
 
 
 def test_hearing_is_paid_for_by_the_first_answer(tiny: Mellow, tone: Any) -> None:
-    ear = tiny.listen(tone(440, 2.0))
+    ear = tiny.encode(tone(440, 2.0))
     ear.seconds = 100.0
-    assert ear.ask("What is it?", sampling=SHORT).seconds > 100
-    assert 0 < ear.ask("What is it?", sampling=SHORT).seconds < 100
+    assert ear.ask("What is it?", decoding=SHORT).seconds > 100
+    assert 0 < ear.ask("What is it?", decoding=SHORT).seconds < 100
     batch = [{"audio": tone(440, 2.0), "question": "?"}] * 2
-    assert all(answer.seconds > 0 for answer in tiny.ask_many(batch, sampling=SHORT))
+    assert all(answer.seconds > 0 for answer in tiny.ask_many(batch, decoding=SHORT))
 
 
 @pytest.mark.parametrize(
@@ -305,15 +305,15 @@ def test_what_cannot_be_asked(
 def test_one_bad_question_is_named_and_harms_no_other(tiny: Mellow, tone: Any, item: Any, message: str) -> None:
     good = {"audio": tone(440, 1.0), "question": "What?"}
     with pytest.raises(MellowError, match=f"^Question 2: .*{message}"):
-        tiny.ask_many([good, item], sampling=SHORT)
+        tiny.ask_many([good, item], decoding=SHORT)
     calls: list[tuple[int, int]] = []
     outcomes = tiny.ask_many(
         (row for row in (good, item, good)),  # a generator is as good as a list
-        sampling=SHORT,
+        decoding=SHORT,
         on_error="return",
         progress=lambda done, total: calls.append((done, total)),
     )
-    alone = tiny.ask(**good, sampling=SHORT)
+    alone = tiny.ask(**good, decoding=SHORT)
     assert [outcomes[0], outcomes[2]] == [alone, alone]
     assert isinstance(outcomes[1], MellowError)
     assert str(outcomes[1]).startswith("Question 2: ")
@@ -339,7 +339,7 @@ def test_a_batch_keeps_only_clips_that_are_still_asked_about(tiny: Mellow, tone:
             return heard
 
     items = [{"audio": tone(200 + n, 0.5), "question": "What?"} for n in range(3 * BATCH)]
-    dataclasses.replace(tiny, engine=Watching()).ask_many(items, sampling=Sampling(max_new_tokens=1))
+    dataclasses.replace(tiny, engine=Watching()).ask_many(items, decoding=DecodingOptions(max_new_tokens=1))
     assert len(alive) == 3 * BATCH
     assert max(alive) <= BATCH + 1
 
@@ -360,17 +360,17 @@ def test_repeated_options_have_one_probability(tiny: Mellow, tone: Any) -> None:
 @pytest.mark.parametrize("choices", [None, (), [], iter(())])
 def test_no_choices_are_none_everywhere(tiny: Mellow, tone: Any, choices: Any) -> None:
     a = tone(440, 2.0)
-    expected = tiny.ask(a, "What?", sampling=SHORT)
+    expected = tiny.ask(a, "What?", decoding=SHORT)
     assert expected.choice is None
-    assert tiny.ask(a, "What?", choices=choices, sampling=SHORT) == expected
-    assert tiny.listen(a).ask("What?", choices=choices, sampling=SHORT) == expected
-    assert tiny.ask_many([{"audio": a, "question": "What?", "choices": choices}], sampling=SHORT) == [expected]
+    assert tiny.ask(a, "What?", choices=choices, decoding=SHORT) == expected
+    assert tiny.encode(a).ask("What?", choices=choices, decoding=SHORT) == expected
+    assert tiny.ask_many([{"audio": a, "question": "What?", "choices": choices}], decoding=SHORT) == [expected]
 
 
 def test_answers_tell_how_many_tokens_they_took(tiny: Mellow, tone: Any) -> None:
     a, prompt = tone(440, 2.0), tiny.processor.prompt
-    ear = tiny.listen(a)
-    answer = ear.ask("What?", sampling=SHORT)
+    ear = tiny.encode(a)
+    answer = ear.ask("What?", decoding=SHORT)
     assert answer.prompt_tokens == len(ear.prefixes[0]) + len(prompt.question("What?"))
     assert answer.answer_tokens == 6
     choice = ear.ask("What?", choices=OPTIONS)
@@ -391,24 +391,24 @@ def test_a_prompt_that_the_model_has_no_room_for_is_refused(tiny: Mellow, tone: 
         with pytest.raises(QuestionError, match=r"Question 1: .* 1,024"):
             tiny.ask_many([{"audio": a, **how}])
     with pytest.raises(QuestionError, match="1,024"):
-        tiny.listen(a).stream("why? " * 1500)
+        tiny.encode(a).stream("why? " * 1500)
 
 
 def test_the_last_position_can_be_used_and_no_more(tiny: Mellow, tone: Any) -> None:
-    ear = tiny.listen(tone(440, 2.0))
+    ear = tiny.encode(tone(440, 2.0))
     words = 100
-    while ear.ask("why " * words, sampling=Sampling(max_new_tokens=1)).prompt_tokens < 1020:
+    while ear.ask("why " * words, decoding=DecodingOptions(max_new_tokens=1)).prompt_tokens < 1020:
         words += max(1, (1020 - len(ear.prefixes[0]) - words) // 2)
     question = "why " * words
-    answer = ear.ask(question, sampling=Sampling(max_new_tokens=300))
+    answer = ear.ask(question, decoding=DecodingOptions(max_new_tokens=300))
     assert answer.prompt_tokens + answer.answer_tokens == 1024 + 1  # the last token is not read any more
     assert answer.stop_reason == "length"
     assert "".join(ear.stream(question)) == answer.text
     (batched, short) = tiny.ask_many(
         [{"audio": tone(440, 2.0), "question": question}, {"audio": tone(440, 1.0), "question": "What?"}],
-        sampling=Sampling(max_new_tokens=8),
+        decoding=DecodingOptions(max_new_tokens=8),
     )
-    assert batched == ear.ask(question, sampling=Sampling(max_new_tokens=8))
+    assert batched == ear.ask(question, decoding=DecodingOptions(max_new_tokens=8))
     assert short.answer_tokens == 8
 
 
@@ -425,16 +425,16 @@ def test_a_long_clip_is_asked_about_in_stretches(tiny: Mellow, tone: Any) -> Non
     parts = [
         dataclasses.replace(long, waveform_S=long.waveform_S[30 * n * RATE : 30 * (n + 1) * RATE]) for n in (0, 1, 2)
     ]
-    alone = [tiny.ask(part, "What is it?", sampling=SHORT) for part in parts]
-    answer = tiny.ask(long, "What is it?", sampling=SHORT)
+    alone = [tiny.ask(part, "What is it?", decoding=SHORT) for part in parts]
+    answer = tiny.ask(long, "What is it?", decoding=SHORT)
     stamps = ["[0:00-0:30]", "[0:30-1:00]", "[1:00-1:05]"]
     assert answer.text == "\n".join(f"{stamp} {part.text}" for stamp, part in zip(stamps, alone, strict=True))
     assert answer.prompt_tokens == sum(part.prompt_tokens for part in alone)
     assert [(window.start, window.end) for window in answer.windows] == [(0, 30), (30, 60), (60, 65)]
-    stream = tiny.listen(long).stream("What is it?", sampling=SHORT)
+    stream = tiny.encode(long).stream("What is it?", decoding=SHORT)
     assert "".join(stream) == answer.text
     assert stream.answer == answer
-    assert tiny.ask_many([{"audio": long, "question": "What is it?"}], sampling=SHORT) == [answer]
+    assert tiny.ask_many([{"audio": long, "question": "What is it?"}], decoding=SHORT) == [answer]
 
 
 def test_the_surest_stretch_decides_and_yes_is_a_maximum(tiny: Mellow, tone: Any) -> None:
@@ -458,20 +458,20 @@ def test_two_long_clips_go_side_by_side(tiny: Mellow, tone: Any) -> None:
     first, second = (tiny.processor.clip(tone(hertz, seconds)) for hertz, seconds in ((700, 65.0), (300, 35.0)))
 
     pairs = [(stretch(first, a), stretch(second, b)) for a, b in ((0, 0), (30, 30), (60, 30))]
-    alone = [tiny.ask(a, "How do they differ?", audio2=b, sampling=SHORT).text for a, b in pairs]
-    answer = tiny.ask(first, "How do they differ?", audio2=second, sampling=SHORT)
+    alone = [tiny.ask(a, "How do they differ?", audio2=b, decoding=SHORT).text for a, b in pairs]
+    answer = tiny.ask(first, "How do they differ?", audio2=second, decoding=SHORT)
     assert [window.text for window in answer.windows] == alone
 
 
 def test_positions_of_a_batch_are_bounded(tiny: Mellow, tone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a long clip, too; the answer is the same."""
     long = tone(700, 125.0)
-    expected = tiny.ask(long, "What is it?", sampling=SHORT)
+    expected = tiny.ask(long, "What is it?", decoding=SHORT)
     monkeypatch.setattr(decode, "POSITIONS_AT_ONCE", 300)
-    ear = tiny.listen(long)
+    ear = tiny.encode(long)
     assert ear.cache is None
-    assert ear.ask("What is it?", sampling=SHORT) == expected
-    kept = tiny.listen(tone(440, 2.0))
+    assert ear.ask("What is it?", decoding=SHORT) == expected
+    kept = tiny.encode(tone(440, 2.0))
     assert kept.cache is not None
 
 
@@ -481,10 +481,10 @@ def test_an_hour_is_answered_in_bounded_memory(tiny: Mellow, tmp_path: Path) -> 
         pytest.skip("needs /proc to read the peak of a process")
     soundfile.write(tmp_path / "hour.flac", np.zeros(3600 * RATE, np.int16), RATE)
     code = (
-        "import sys, mellow; from mellow.answer.decode import Sampling\n"
+        "import sys, mellow; from mellow.answer.decode import DecodingOptions\n"
         "def peak(): return next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM'))\n"
         "model = mellow.load(sys.argv[1], dtype='fp32'); before = peak()\n"
-        "answer = model.ask(sys.argv[2], 'What is it?', sampling=Sampling(max_new_tokens=2))\n"
+        "answer = model.ask(sys.argv[2], 'What is it?', decoding=DecodingOptions(max_new_tokens=2))\n"
         "print(len(answer.windows), (peak() - before) // 1024)"
     )
     command = [sys.executable, "-c", code, tiny.name, str(tmp_path / "hour.flac")]
@@ -499,16 +499,16 @@ def test_an_hour_is_answered_in_bounded_memory(tiny: Mellow, tmp_path: Path) -> 
 
 def test_threads_that_share_a_model_get_the_answers_of_one_after_another(tiny: Mellow, tone: Any) -> None:
     a, b = tone(440, 2.0), tone(900, 3.1)
-    ear = tiny.listen(a)
+    ear = tiny.encode(a)
     tasks: list[Any] = []
     for n in range(8):
         question = f"What is number {n}?"
         tasks += [
-            lambda q=question: ear.ask(q, sampling=SHORT),
+            lambda q=question: ear.ask(q, decoding=SHORT),
             lambda q=question: ear.ask(q, choices=OPTIONS),
-            lambda q=question: "".join(ear.stream(q, sampling=SHORT)),
-            lambda q=question: tiny.ask(b, q, sampling=SHORT),
-            lambda q=question: tiny.ask_many([{"audio": clip, "question": q} for clip in (a, b)], sampling=SHORT),
+            lambda q=question: "".join(ear.stream(q, decoding=SHORT)),
+            lambda q=question: tiny.ask(b, q, decoding=SHORT),
+            lambda q=question: tiny.ask_many([{"audio": clip, "question": q} for clip in (a, b)], decoding=SHORT),
         ]
     expected = [task() for task in tasks]
     with ThreadPoolExecutor(8) as pool:
@@ -541,9 +541,9 @@ class Saying:
 def streamed(model: Mellow, audio: Path, ids: list[int], most: int = 99) -> tuple[list[str], Answer]:
     """The pieces of a stream and the answer, where the engine says these tokens."""
     said = dataclasses.replace(model, engine=Saying(model, ids))
-    sampling = Sampling(max_new_tokens=most)
-    stream = said.listen(audio).stream("What?", sampling=sampling)
-    pieces, answer = list(stream), said.ask(audio, "What?", sampling=sampling)
+    decoding = DecodingOptions(max_new_tokens=most)
+    stream = said.encode(audio).stream("What?", decoding=decoding)
+    pieces, answer = list(stream), said.ask(audio, "What?", decoding=decoding)
     assert stream.answer == answer
     return pieces, answer
 
@@ -574,9 +574,9 @@ def test_a_stream_begins_before_the_answer_ends(tiny: Mellow, tone: Any) -> None
 
 
 def test_the_answer_of_a_stream_can_be_had_before_its_pieces(tiny: Mellow, tone: Any) -> None:
-    ear = tiny.listen(tone(440, 2.0))
-    expected = ear.ask("What?", sampling=SHORT)
-    stream = ear.stream("What?", sampling=SHORT)
+    ear = tiny.encode(tone(440, 2.0))
+    expected = ear.ask("What?", decoding=SHORT)
+    stream = ear.stream("What?", decoding=SHORT)
     first = next(stream)
     assert expected.text.startswith(first)
     assert (stream.answer, stream.answer.stop_reason) == (expected, "length")
@@ -585,4 +585,4 @@ def test_the_answer_of_a_stream_can_be_had_before_its_pieces(tiny: Mellow, tone:
 
 def test_a_stream_of_what_cannot_be_asked_is_refused_at_once(tiny: Mellow, tone: Any) -> None:
     with pytest.raises(QuestionError, match="empty"):
-        tiny.listen(tone(440, 2.0)).stream(" ")
+        tiny.encode(tone(440, 2.0)).stream(" ")

@@ -16,7 +16,7 @@ import pytest
 
 import mellow
 from mellow.answer import prepare as merging
-from mellow.answer.decode import Sampling
+from mellow.answer.decode import DecodingOptions
 from mellow.answer.facade import Mellow
 from mellow.answer.load import model_directory
 from mellow.checkpoints.cache import entries
@@ -25,7 +25,7 @@ from mellow.engines.onnx.engine import OnnxEngine
 from mellow.errors import ModelError
 from mellow.graphs import write
 
-SHORT = Sampling(max_new_tokens=6)
+SHORT = DecodingOptions(max_new_tokens=6)
 
 
 @pytest.fixture
@@ -123,9 +123,9 @@ def test_where_torch_is_missing_that_is_told(
 @pytest.mark.usefixtures("with_torch")
 def test_both_engines_hear_and_read_the_same(tiny_model_dir: Path, tone: Any) -> None:
     """Up to float noise in fp32, up to what 8 bits lose in int8."""
-    exact = mellow.load(tiny_model_dir, engine="torch", device="cpu").listen(tone(440, 2.0))
+    exact = mellow.load(tiny_model_dir, engine="torch", device="cpu").encode(tone(440, 2.0))
     for dtype, bound in (("fp32", 1e-3), ("int8", 0.1)):
-        ear = mellow.load(tiny_model_dir, dtype=dtype).listen(tone(440, 2.0))
+        ear = mellow.load(tiny_model_dir, dtype=dtype).encode(tone(440, 2.0))
         assert ear.clips[0].words == exact.clips[0].words
         np.testing.assert_allclose(ear.prefixes[0], exact.prefixes[0], atol=bound * np.abs(exact.prefixes[0]).max())
 
@@ -154,7 +154,7 @@ def test_graphs_are_prepared_once_and_that_is_told(
     monkeypatch.setattr(merging, "merge", None)
     second = mellow.load(tiny_model_dir)
     assert caplog.messages == []
-    assert second.ask(tone(), "What?", sampling=SHORT) == first.ask(tone(), "What?", sampling=SHORT)
+    assert second.ask(tone(), "What?", decoding=SHORT) == first.ask(tone(), "What?", decoding=SHORT)
     assert len(entries()) == 1
 
 
@@ -209,11 +209,11 @@ def test_killed_while_preparing_nothing_is_left(
 def test_without_a_cache_it_is_prepared_in_memory(
     tiny_model_dir: Path, tone: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    expected = mellow.load(tiny_model_dir).ask(tone(), "What?", sampling=SHORT)
+    expected = mellow.load(tiny_model_dir).ask(tone(), "What?", decoding=SHORT)
     (tmp_path / "file").touch()
     monkeypatch.setenv("MELLOW_CACHE", str(tmp_path / "file"))
     caplog.clear()
-    assert mellow.load(tiny_model_dir).ask(tone(), "What?", sampling=SHORT) == expected
+    assert mellow.load(tiny_model_dir).ask(tone(), "What?", decoding=SHORT) == expected
     (told,) = caplog.messages
     assert told.startswith("The cache cannot be used (")
     assert "prepared in memory, each time anew" in told
@@ -223,8 +223,8 @@ CODE = """
 import logging, sys
 logging.basicConfig(level=logging.INFO)
 import mellow
-from mellow.answer.decode import Sampling
-answer = mellow.load(sys.argv[1]).ask(sys.argv[2], "What is it?", sampling=Sampling(max_new_tokens=4))
+from mellow.answer.decode import DecodingOptions
+answer = mellow.load(sys.argv[1]).ask(sys.argv[2], "What is it?", decoding=DecodingOptions(max_new_tokens=4))
 chosen = mellow.load(sys.argv[1]).ask(sys.argv[2], "Which?", choices=["dog", "rain"])
 print([name for name in ("torch", "transformers", "gguf", "onnx", "pydantic") if name in sys.modules])
 """

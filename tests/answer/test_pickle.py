@@ -41,6 +41,6 @@ def test_arguments_and_rule_come_along(tiny_model_dir: Path) -> None:
 
 def test_what_cannot_be_sent_is_told_in_a_sentence(tiny: Mellow, tone: Any) -> None:
     with pytest.raises(pickle.PicklingError, match=r"^Encoded audio cannot be pickled; .*\.$"):
-        pickle.dumps(tiny.listen(tone()))
+        pickle.dumps(tiny.encode(tone()))
     with pytest.raises(pickle.PicklingError, match=r"^A model that mellow.load did not make .*\.$"):
         pickle.dumps(replace(tiny, name="other"))

@@ -12,7 +12,7 @@ import pytest
 
 from mellow.answer import decode
 from mellow.answer.choose import ChoiceRule
-from mellow.answer.decode import Sampling, complete, read
+from mellow.answer.decode import DecodingOptions, generate, prefill
 from mellow.answer.encode import EncodedClip
 from mellow.answer.facade import Mellow
 from mellow.answer.views import EncodedView, merge_texts, pair, stamp
@@ -21,7 +21,7 @@ from mellow.text.published_prompt import SEPARATOR
 from mellow.types import Answer, Encoded, WindowAnswer
 
 Tone = Callable[..., Path]
-FEW = Sampling(max_new_tokens=6)
+FEW = DecodingOptions(max_new_tokens=6)
 QUESTIONS = ["What is it?", "caption the audio.", "How many dogs bark in the distance, and why do they?"]
 
 
@@ -30,16 +30,16 @@ def test_single_batched_streamed_and_cached_answers_are_equal(published: Mellow,
     items = [{"audio": clip, "question": question} for clip, question in zip(clips, QUESTIONS, strict=True)]
     items += [{"audio": clips[0], "audio2": clips[1], "question": QUESTIONS[0]}]
     single = [
-        published.ask(item["audio"], str(item["question"]), audio2=item.get("audio2"), sampling=FEW) for item in items
+        published.ask(item["audio"], str(item["question"]), audio2=item.get("audio2"), decoding=FEW) for item in items
     ]
     assert len({answer.text for answer in single}) > 1, "the clips should make a difference"
-    assert published.ask_many(items, sampling=FEW) == single
+    assert published.ask_many(items, decoding=FEW) == single
     for item, answer in zip(items, single, strict=True):
-        with published.listen(item["audio"], item.get("audio2")) as ear:
+        with published.encode(item["audio"], item.get("audio2")) as ear:
             for _ in range(2):
-                assert ear.ask(str(item["question"]), sampling=FEW) == answer
-            assert "".join(ear.stream(str(item["question"]), sampling=FEW)) == answer.text
-        assert ear.ask(str(item["question"]), sampling=FEW) == answer  # closed: the prefix is read again
+                assert ear.ask(str(item["question"]), decoding=FEW) == answer
+            assert "".join(ear.stream(str(item["question"]), decoding=FEW)) == answer.text
+        assert ear.ask(str(item["question"]), decoding=FEW) == answer  # closed: the prefix is read again
 
 
 def test_an_answer_is_greedy_on_the_whole_prompt(published: Mellow, tone: Tone) -> None:
@@ -51,8 +51,8 @@ def test_an_answer_is_greedy_on_the_whole_prompt(published: Mellow, tone: Tone) 
     question_LD = engine.embed(prompt.question("What is it?"))
     prefix_LD = np.concatenate([audio_KD, separator, audio_KD, separator, question_LD])
     assert prefix_LD.shape == (389, 24)
-    done = complete(engine, *read(engine, [prefix_LD]), stop_ids=(0,), sampling=FEW)[0]
-    assert published.ask(tone(440, 2.0), "What is it?", sampling=FEW).text == prompt.tokenizer.decode(done.ids).strip()
+    done = generate(engine, *prefill(engine, [prefix_LD]), stop_ids=(0,), decoding=FEW)[0]
+    assert published.ask(tone(440, 2.0), "What is it?", decoding=FEW).text == prompt.tokenizer.decode(done.ids).strip()
 
 
 def test_a_batch_hears_each_clip_once(published: Mellow, tone: Tone, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,14 +60,14 @@ def test_a_batch_hears_each_clip_once(published: Mellow, tone: Tone, monkeypatch
     encode = published.engine.encode
     monkeypatch.setattr(published.engine, "encode", lambda mel_FM: encoded.append(mel_FM) or encode(mel_FM))
     items = [{"audio": clips[0], "audio2": str(clips[n % 2]), "question": "What is it?"} for n in range(4)]
-    answers = published.ask_many(items, sampling=FEW)
+    answers = published.ask_many(items, decoding=FEW)
     assert len(encoded) == 2
-    assert answers[0] == answers[2] == published.ask(clips[0], "What is it?", sampling=FEW)
+    assert answers[0] == answers[2] == published.ask(clips[0], "What is it?", decoding=FEW)
 
 
 def test_a_single_clip_is_the_same_clip_twice(published: Mellow, tone: Tone) -> None:
     clip = tone(440, 2.0)
-    assert published.ask(clip, "What?", sampling=FEW) == published.ask(clip, "What?", audio2=clip, sampling=FEW)
+    assert published.ask(clip, "What?", decoding=FEW) == published.ask(clip, "What?", audio2=clip, decoding=FEW)
 
 
 def test_choices(published: Mellow, tone: Tone) -> None:
@@ -87,17 +87,17 @@ def test_choices(published: Mellow, tone: Tone) -> None:
 
 def test_options_are_written_out_where_that_is_wanted(published: Mellow, tone: Tone) -> None:
     item = {"audio": tone(440, 2.0), "question": "Which? a) a dog b) rain"}
-    (free,) = published.ask_many([item], sampling=FEW, find_choices=False)
+    (free,) = published.ask_many([item], decoding=FEW, find_choices=False)
     assert free.choice is None
     assert published.ask_many([item])[0].choice in ("a dog", "rain")
 
 
 def test_threads_share_a_model(published: Mellow, tone: Tone) -> None:
     """With either engine."""
-    ear = published.listen(tone(440, 2.0))
-    expected = [ear.ask(question, sampling=FEW) for question in QUESTIONS]
+    ear = published.encode(tone(440, 2.0))
+    expected = [ear.ask(question, decoding=FEW) for question in QUESTIONS]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda question: ear.ask(question, sampling=FEW), QUESTIONS * 4))
+        found = list(pool.map(lambda question: ear.ask(question, decoding=FEW), QUESTIONS * 4))
     assert found == expected * 4
 
 
@@ -105,13 +105,13 @@ def test_threads_share_a_model(published: Mellow, tone: Tone) -> None:
 
 
 def test_a_long_clip_is_answered_window_by_window(published: Mellow, tone: Tone) -> None:
-    answer = published.ask(tone(300, 12.0), "What is it?", sampling=FEW)
+    answer = published.ask(tone(300, 12.0), "What is it?", decoding=FEW)
     assert [(window.start, window.end) for window in answer.windows] == [(0.0, 10.0), (2.0, 12.0)]
     stamps = ["[0:00-0:10]", "[0:02-0:12]"]
     assert answer.text == "\n".join(f"{s} {w.text}" for s, w in zip(stamps, answer.windows, strict=True))
     clip = published.processor.clip(tone(300, 12.0))
     last = replace(clip, waveform_S=clip.waveform_S[-10 * clip.sample_rate :])
-    assert published.ask(last, "What is it?", sampling=FEW).text == answer.windows[1].text
+    assert published.ask(last, "What is it?", decoding=FEW).text == answer.windows[1].text
 
 
 def test_the_surest_window_decides_about_a_long_clip(published: Mellow, tone: Tone) -> None:
@@ -129,17 +129,17 @@ def test_the_surest_window_decides_about_a_long_clip(published: Mellow, tone: To
 def test_more_windows_than_a_batch(published: Mellow, tone: Tone, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their caches are not kept; the answers are the same."""
     clip = tone(300, 20.0)
-    expected = published.ask(clip, "What is it?", sampling=FEW)
+    expected = published.ask(clip, "What is it?", decoding=FEW)
     chosen = published.ask(clip, "Which?", choices=["a dog", "rain"])
     assert len(expected.windows) == 3
     monkeypatch.setattr(decode, "BATCH", 2)
-    ear = published.listen(clip)
+    ear = published.encode(clip)
     assert ear.cache is None
-    assert ear.ask("What is it?", sampling=FEW) == expected
-    assert "".join(ear.stream("What is it?", sampling=FEW)) == expected.text
+    assert ear.ask("What is it?", decoding=FEW) == expected
+    assert "".join(ear.stream("What is it?", decoding=FEW)) == expected.text
     again = ear.ask("Which?", choices=["a dog", "rain"])
     assert (again.choice, again.probabilities) == (chosen.choice, pytest.approx(chosen.probabilities))
-    assert published.ask_many([{"audio": clip, "question": "What is it?"}], sampling=FEW) == [expected]
+    assert published.ask_many([{"audio": clip, "question": "What is it?"}], decoding=FEW) == [expected]
 
 
 def test_policies(published: Mellow, tone: Tone) -> None:
@@ -147,11 +147,11 @@ def test_policies(published: Mellow, tone: Tone) -> None:
         return replace(published, processor=replace(published.processor, policy=policy))
 
     short, long = tone(440, 3.0), tone(300, 12.0)
-    rows = [with_policy(ClipPolicy(name)).listen(short).clips[0].audio_KD for name in ("repeat", "pad")]  # type: ignore[arg-type]
+    rows = [with_policy(ClipPolicy(name)).encode(short).clips[0].audio_KD for name in ("repeat", "pad")]  # type: ignore[arg-type]
     assert rows[0].shape == rows[1].shape == (129, 24)
     assert np.abs(rows[0] - rows[1]).max() > 1e-3
     for name, windows in (("windows", 2), ("start", 1), ("center", 1)):
-        assert len(with_policy(ClipPolicy("repeat", name)).listen(long).views) == windows  # type: ignore[arg-type]
+        assert len(with_policy(ClipPolicy("repeat", name)).encode(long).views) == windows  # type: ignore[arg-type]
 
 
 # --- views ----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from mellow.checkpoints import adapter as two_part
-from mellow.checkpoints.adapter import write_two_part
+from mellow.checkpoints.adapter import write_adapter
 from mellow.checkpoints.names import BUNDLED
 
 
@@ -22,7 +22,7 @@ class Killed(BaseException):
 def save(folder: Path, value: float) -> None:
     trained = {"mapper.x": np.full(3, value, np.float32)}
     settings = json.dumps({"frames_per_row": int(value)})
-    write_two_part(folder, settings=settings, trained=trained, tokenizer=BUNDLED / "tokenizer.json")
+    write_adapter(folder, settings=settings, trained=trained, tokenizer=BUNDLED / "tokenizer.json")
 
 
 def parts(folder: Path) -> tuple[int, list[float], int]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mellow.answer.choose import ChoiceRule
-from mellow.answer.decode import Sampling
+from mellow.answer.decode import DecodingOptions
 from mellow.answer.facade import Mellow
 from mellow.cli import ask as ask_command
 
@@ -31,7 +31,7 @@ def loaded(tiny: Mellow, monkeypatch: pytest.MonkeyPatch) -> Mellow:
 def test_answer_from_a_directory(run: Run, tiny_model_dir: Path, tone: Any, tiny: Mellow) -> None:
     result = run("ask", tone(), "What is it?", "--model", tiny_model_dir, "--dtype", "fp32", *FEW)
     assert result.exit_code == 0, result.stderr
-    assert result.stdout == f"{tiny.ask(tone(), 'What is it?', sampling=Sampling(max_new_tokens=8)).text}\n"
+    assert result.stdout == f"{tiny.ask(tone(), 'What is it?', decoding=DecodingOptions(max_new_tokens=8)).text}\n"
 
 
 def test_json(run: Run, loaded: Mellow, tone: Any) -> None:
@@ -61,7 +61,7 @@ def test_constrained_decoding_and_abstaining(run: Run, loaded: Mellow, tone: Any
     options = ("a dog barks", "rain")
     words = [word for option in options for word in ("--choice", option)]
     rule = ChoiceRule(by="decoding")
-    expected = loaded.listen(tone()).ask("Which?", choices=options, rule=rule)
+    expected = loaded.encode(tone()).ask("Which?", choices=options, rule=rule)
     answer = json.loads(run("ask", tone(), "Which?", *words, "--constrained", "--json").stdout)
     assert answer["probabilities"] == pytest.approx(expected.probabilities)
     none = json.loads(run("ask", tone(), "Which?", *words, "--abstain-below", "1", "--json").stdout)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mellow.answer.facade import Ear, Mellow
+from mellow.answer.facade import EncodedAudio, Mellow
 from mellow.cli import ask as ask_command
 
 Run = Callable[..., Any]
@@ -123,7 +123,7 @@ def test_interrupt_in_an_answer(run: Run, tiny: Mellow, tone: Any, monkeypatch: 
 
     monkeypatch.setattr("mellow.load", lambda name, **options: tiny, raising=False)
     monkeypatch.setattr(ask_command, "is_terminal", lambda: True)
-    monkeypatch.setattr(Ear, "stream", pieces)
+    monkeypatch.setattr(EncodedAudio, "stream", pieces)
     result = run("ask", tone(), "What is it?")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "A metal\n", "Interrupted.\n")
 

@@ -12,8 +12,8 @@ import pytest
 from mellow.data.scenes import phrases
 from mellow.data.scenes.scene import Scene
 from mellow.data.tasks import choices, compare, count, entailment, facets, nothing, order, timing, which, yesno
+from mellow.data.tasks.confusable import Kin
 from mellow.data.tasks.difference import draw as draw_difference
-from mellow.data.tasks.kin import Kin
 from mellow.data.tasks.view import Draw, Pair, View
 from mellow.types import Example
 
@@ -356,7 +356,7 @@ def test_facet_options_share_nothing_with_the_right_one(facet: str) -> None:
 
 
 def test_kin() -> None:
-    kin = Kin(phrases.sounds())
+    confusable = Kin(phrases.sounds())
     related = (
         ("dog", "bark"),
         ("rain", "water"),
@@ -366,7 +366,7 @@ def test_kin() -> None:
         ("crow", "bird"),
     )
     for one, two in related:
-        assert kin.related(one, two) and kin.related(two, one), (one, two)
+        assert confusable.related(one, two) and confusable.related(two, one), (one, two)
     for one, two in (
         ("dog", "cat"),
         ("rain", "bark"),
@@ -374,8 +374,8 @@ def test_kin() -> None:
         ("male_speech", "female_speech"),
         ("bee", "train"),
     ):
-        assert not kin.related(one, two), (one, two)
-    assert all(kin.related(key, key) for key in phrases.sounds())
+        assert not confusable.related(one, two), (one, two)
+    assert all(confusable.related(key, key) for key in phrases.sounds())
 
 
 def test_a_clip_with_one_sound_is_never_asked_for_its_order() -> None:

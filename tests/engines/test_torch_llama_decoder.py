@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from mellow.engines.torch.llama_decoder import FEW_ROWS, ROOM, LlamaReader, TransformersReader, _linear, reader_of
+from mellow.engines.torch.llama_decoder import FEW_ROWS, GROWTH, LlamaDecoder, TransformersDecoder, _linear, decoder_of
 
 LLAMA: dict[str, Any] = {"vocab_size": 40, "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 3}
 LLAMA |= {"num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 4, "max_position_embeddings": 512}
@@ -29,8 +29,8 @@ def language_model(kind: str, settings: dict[str, Any]) -> Any:
 class Pair:
     """The same weights behind both readers, and how far their logits may be apart."""
 
-    ours: LlamaReader
-    theirs: TransformersReader
+    ours: LlamaDecoder
+    theirs: TransformersDecoder
     dtype: torch.dtype
     most: float
 
@@ -51,7 +51,7 @@ def pair(request: pytest.FixtureRequest) -> Pair:
         dtype, most = torch.bfloat16, 3e-2
         for parameter in model.parameters():
             parameter.data = parameter.data.to(dtype)
-    return Pair(LlamaReader(model), TransformersReader(model), dtype, most)
+    return Pair(LlamaDecoder(model), TransformersDecoder(model), dtype, most)
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +127,7 @@ def test_a_past_that_threads_share(pair: Pair) -> None:
 
 
 def test_growing_beyond_the_room(pair: Pair) -> None:
-    count = ROOM + 10
+    count = GROWTH + 10
     embeds_BLD = pair.embeds(1, count)
     past, logits = None, []
     for n in range(count):
@@ -173,8 +173,8 @@ def test_linear_layers_of_few_rows(rows: int, bias: bool, dtype: torch.dtype) ->
     ],
 )
 def test_only_plain_llamas_are_read_our_way(kind: str, settings: dict[str, Any], is_ours: bool) -> None:
-    reader = reader_of(language_model(kind, settings))
-    assert isinstance(reader, LlamaReader if is_ours else TransformersReader)
+    reader = decoder_of(language_model(kind, settings))
+    assert isinstance(reader, LlamaDecoder if is_ours else TransformersDecoder)
     logits, past = reader.forward(torch.randn(1, 3, 24), places(0, 3), None, None, every=False)
     assert torch.isfinite(reader.forward(torch.randn(1, 1, 24), places(3, 1), None, past, every=True)[0]).all()
     assert logits.shape == (1, 40)

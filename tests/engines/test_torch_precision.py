@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import mellow
-from mellow.answer.decode import Sampling
+from mellow.answer.decode import DecodingOptions
 from mellow.answer.facade import Mellow
 from mellow.engines.torch import quantise as quantising
 from mellow.engines.torch.precision import choose_device
@@ -27,7 +27,7 @@ def model_of(loaded: Mellow) -> MellowForConditionalGeneration:
 
 
 def logits_of(loaded: Mellow, clip: Path) -> np.ndarray:
-    ear = loaded.listen(clip)
+    ear = loaded.encode(clip)
     return next(iter(ear._read(loaded._question("What is it?", (), 1))))[0][0]
 
 
@@ -38,9 +38,11 @@ def test_precisions_are_close(published: Mellow, published_dir: Path, tone: Tone
         found = logits_of(loaded, tone())
         assert found.dtype == np.float32
         assert 0 < np.linalg.norm(found - exact) / np.linalg.norm(exact) < most, dtype
-        answer = loaded.ask(tone(), "What is it?", sampling=Sampling(max_new_tokens=3))
+        answer = loaded.ask(tone(), "What is it?", decoding=DecodingOptions(max_new_tokens=3))
         assert answer.text
-        batch = loaded.ask_many([{"audio": tone(), "question": "What is it?"}] * 2, sampling=Sampling(max_new_tokens=3))
+        batch = loaded.ask_many(
+            [{"audio": tone(), "question": "What is it?"}] * 2, decoding=DecodingOptions(max_new_tokens=3)
+        )
         assert batch == [answer] * 2
 
 

@@ -19,8 +19,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from mellow.answer.decode import Sampling, read, steps
-from mellow.answer.facade import Ear, Mellow
+from mellow.answer.decode import DecodingOptions, decode, prefill
+from mellow.answer.facade import EncodedAudio, Mellow
 from mellow.audio import HTSAT
 from mellow.engines.torch.engine import TorchEngine
 from mellow.importers.convert import TOKENIZER, import_checkpoint, published_config
@@ -49,7 +49,7 @@ class Kit:
     weights: ModuleType
     golden: dict[str, np.ndarray]
     model: Mellow
-    ears: dict[int, Ear] = field(default_factory=dict)
+    ears: dict[int, EncodedAudio] = field(default_factory=dict)
 
     def golden_of(self, case: dict[str, Any], name: str) -> np.ndarray:
         """A golden array of a case, by the beginning of its name."""
@@ -57,11 +57,11 @@ class Kit:
         assert len(found) == 1, f"{name} of case {case['case']} in {sorted(self.golden)}"
         return self.golden[found[0]]
 
-    def listen(self, case: dict[str, Any]) -> Ear:
+    def encode(self, case: dict[str, Any]) -> EncodedAudio:
         """Hear the clips of a case, once."""
         if case["case"] not in self.ears:
             clips = [Clip(self.weights.waveform(case[f"audio{n}_seed"]), HTSAT.sample_rate) for n in (1, 2)]
-            self.ears[case["case"]] = self.model.listen(*clips)
+            self.ears[case["case"]] = self.model.encode(*clips)
         return self.ears[case["case"]]
 
     def question(self, case: dict[str, Any]) -> np.ndarray:
@@ -92,11 +92,11 @@ def error(found: np.ndarray, golden: np.ndarray) -> float:
 def test_parity_of_prefix_logits_and_greedy_ids(
     kit: Kit, case: dict[str, Any], record_property: pytest.RecordProperty
 ) -> None:
-    ear, question_LD = kit.listen(case), kit.question(case)
+    ear, question_LD = kit.encode(case), kit.question(case)
     prefix_LD = np.concatenate([ear.prefixes[0], question_LD])
     errors = {"prefix": error(prefix_LD, kit.golden_of(case, "prefix"))}
 
-    logits_BV, cache = read(kit.model.engine, [question_LD], ear.cache)
+    logits_BV, cache = prefill(kit.model.engine, [question_LD], ear.cache)
     errors["logits"] = error(logits_BV[0], kit.golden_of(case, "first_logits"))
     for name, value in errors.items():
         record_property(f"{name}_error_case{case['case']}", value)
@@ -104,7 +104,7 @@ def test_parity_of_prefix_logits_and_greedy_ids(
     assert max(errors.values()) <= CLOSE, errors
 
     wanted = case["greedy_ids"]
-    made = steps(kit.model.engine, logits_BV, cache, stop_ids=(), sampling=Sampling(max_new_tokens=len(wanted)))
+    made = decode(kit.model.engine, logits_BV, cache, stop_ids=(), decoding=DecodingOptions(max_new_tokens=len(wanted)))
     for n, (tokens, token, margin) in enumerate(zip(made, wanted, case["greedy_top1_margin"], strict=True)):
         if tokens[0] != token:
             assert margin <= CLEAR, f"token {n} is {tokens[0]}, not {token}, and its margin was {margin}"
@@ -114,18 +114,18 @@ def test_parity_of_prefix_logits_and_greedy_ids(
 @each_case
 def test_parity_of_one_read_and_of_two(kit: Kit, case: dict[str, Any]) -> None:
     """The prompt read at once, as the original does, and behind the kept audio part."""
-    ear, question_LD = kit.listen(case), kit.question(case)
-    at_once_BV, _ = read(kit.model.engine, [np.concatenate([ear.prefixes[0], question_LD])])
-    behind_BV, _ = read(kit.model.engine, [question_LD], ear.cache)
+    ear, question_LD = kit.encode(case), kit.question(case)
+    at_once_BV, _ = prefill(kit.model.engine, [np.concatenate([ear.prefixes[0], question_LD])])
+    behind_BV, _ = prefill(kit.model.engine, [question_LD], ear.cache)
     assert error(behind_BV, at_once_BV) <= 1e-4
 
 
 def test_parity_of_batches(kit: Kit) -> None:
     """All cases in one batch give the tokens of each case alone."""
-    ears = [kit.listen(case) for case in CASES]
+    ears = [kit.encode(case) for case in CASES]
     prompts = [np.concatenate([ear.prefixes[0], kit.question(case)]) for ear, case in zip(ears, CASES, strict=True)]
-    logits_BV, cache = read(kit.model.engine, prompts)
-    made = steps(kit.model.engine, logits_BV, cache, stop_ids=(), sampling=Sampling(max_new_tokens=2))
+    logits_BV, cache = prefill(kit.model.engine, prompts)
+    made = decode(kit.model.engine, logits_BV, cache, stop_ids=(), decoding=DecodingOptions(max_new_tokens=2))
     for n, tokens in enumerate(made):
         for row, case in enumerate(CASES):
             assert tokens[row] == case["greedy_ids"][n] or min(case["greedy_top1_margin"][: n + 1]) <= CLEAR

@@ -20,14 +20,14 @@ __all__ = [
     "COLDEST",
     "HOTTEST",
     "Completion",
-    "Sampling",
+    "DecodingOptions",
     "batches",
-    "complete",
+    "decode",
+    "generate",
     "log_softmax",
     "next_tokens",
-    "read",
+    "prefill",
     "score_continuations",
-    "steps",
 ]
 
 BATCH = 8  # prompts that are read in one pass ...
@@ -37,7 +37,7 @@ COLDEST, HOTTEST = 1e-6, 1e6  # temperatures that float64 can divide logits by
 
 
 @dataclass(frozen=True)
-class Sampling:
+class DecodingOptions:
     """How tokens are chosen.
 
     max_new_tokens: answers are cut after this many (300 in the published code), or where the model has no more room.
@@ -80,7 +80,7 @@ def batches(lengths: Sequence[int]) -> Iterator[range]:
             start = end
 
 
-def read(engine: Engine, prompts: Sequence[np.ndarray], cache: Cache | None = None) -> tuple[np.ndarray, Cache]:
+def prefill(engine: Engine, prompts: Sequence[np.ndarray], cache: Cache | None = None) -> tuple[np.ndarray, Cache]:
     """Read embedded prompts (L, D) of any lengths as one left-padded batch; returns last logits (B, V) and the cache.
 
     cache: of what stands before all of them, one row each.
@@ -94,8 +94,8 @@ def read(engine: Engine, prompts: Sequence[np.ndarray], cache: Cache | None = No
     return engine.forward(embeds_BLD, mask_BL, cache)
 
 
-def steps(
-    engine: Engine, logits_BV: np.ndarray, cache: Cache, *, stop_ids: Sequence[int], sampling: Sampling
+def decode(
+    engine: Engine, logits_BV: np.ndarray, cache: Cache, *, stop_ids: Sequence[int], decoding: DecodingOptions
 ) -> Iterator[dict[int, int]]:
     """Yield the next token of each answer that still runs, by its row in the batch; a stop token ends its answer.
 
@@ -104,13 +104,13 @@ def steps(
     in any batch.
     """
     rows = list(range(len(logits_BV)))
-    rngs = [np.random.default_rng(sampling.seed) for _ in rows]
-    for number in range(1, sampling.max_new_tokens + 1):
-        tokens = next_tokens(logits_BV, sampling, [rngs[row] for row in rows])
+    rngs = [np.random.default_rng(decoding.seed) for _ in rows]
+    for number in range(1, decoding.max_new_tokens + 1):
+        tokens = next_tokens(logits_BV, decoding, [rngs[row] for row in rows])
         yield dict(zip(rows, tokens, strict=True))
         full_B = cache.mask_BL.sum(1) >= engine.positions
         alive = [i for i, token in enumerate(tokens) if token not in stop_ids and not full_B[i]]
-        if not alive or number == sampling.max_new_tokens:
+        if not alive or number == decoding.max_new_tokens:
             return
         if len(alive) < len(rows):
             rows, tokens, cache = [rows[i] for i in alive], [tokens[i] for i in alive], engine.take(cache, alive)
@@ -118,13 +118,13 @@ def steps(
         logits_BV, cache = engine.forward(embeds_BLD, np.ones((len(rows), 1), np.int64), cache)
 
 
-def complete(
-    engine: Engine, logits_BV: np.ndarray, cache: Cache, *, stop_ids: Sequence[int], sampling: Sampling
+def generate(
+    engine: Engine, logits_BV: np.ndarray, cache: Cache, *, stop_ids: Sequence[int], decoding: DecodingOptions
 ) -> list[Completion]:
-    """Run `steps` to the end."""
+    """Run `decode` to the end."""
     ids: list[list[int]] = [[] for _ in logits_BV]
     ended: list[StopReason] = ["length"] * len(ids)
-    for tokens in steps(engine, logits_BV, cache, stop_ids=stop_ids, sampling=sampling):
+    for tokens in decode(engine, logits_BV, cache, stop_ids=stop_ids, decoding=decoding):
         for row, token in tokens.items():
             if token in stop_ids:
                 ended[row] = "end"
@@ -133,20 +133,20 @@ def complete(
     return [Completion(tuple(row), reason) for row, reason in zip(ids, ended, strict=True)]
 
 
-def next_tokens(logits_BV: np.ndarray, sampling: Sampling, rngs: Sequence[np.random.Generator]) -> list[int]:
+def next_tokens(logits_BV: np.ndarray, decoding: DecodingOptions, rngs: Sequence[np.random.Generator]) -> list[int]:
     """The likeliest token of each row, or one drawn from the smallest set with at least `top_p` of the probability.
 
     rngs: one per row. The token with the largest sum of log-probability and Gumbel noise is a fair draw, and the same
     one where float noise swaps the ranks of tokens with nearly equal logits.
     """
-    if not sampling.sample:
+    if not decoding.sample:
         return [int(token) for token in logits_BV.argmax(-1)]
     chosen = []
     for logits_V, rng in zip(logits_BV, rngs, strict=True):
         order = np.argsort(-logits_V, kind="stable")
-        logs_V = log_softmax(logits_V.astype(np.float64) / sampling.temperature)
+        logs_V = log_softmax(logits_V.astype(np.float64) / decoding.temperature)
         probabilities = np.exp(logs_V[order])
-        outside = np.cumsum(probabilities) - probabilities >= sampling.top_p
+        outside = np.cumsum(probabilities) - probabilities >= decoding.top_p
         logs_V[order[outside]] = -np.inf
         chosen.append(int((logs_V + rng.gumbel(size=len(logs_V))).argmax()))
     return chosen

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from mellow.answer.choose import ChoiceRule
-from mellow.answer.decode import Sampling, batches, read, steps
+from mellow.answer.decode import DecodingOptions, batches, decode, prefill
 from mellow.answer.encode import EncodedClip
-from mellow.answer.pipeline import Pipeline, as_rule, as_sampling
+from mellow.answer.pipeline import Pipeline, as_decoding, as_rule
 from mellow.answer.views import EncodedView, merge_choices, merge_texts, stamp
 from mellow.engines.interface import Cache
 from mellow.errors import QuestionError
@@ -21,7 +21,7 @@ from mellow.text.options import find_options
 from mellow.text.question import as_options
 from mellow.types import Answer
 
-__all__ = ["Ear", "Stream"]
+__all__ = ["EncodedAudio", "Stream"]
 
 
 class Stream(Iterator[str]):
@@ -50,7 +50,7 @@ class Stream(Iterator[str]):
 
 
 @dataclass
-class Ear:
+class EncodedAudio:
     """Clips that have been heard: every question costs only itself.
 
     views: the stretches that are asked about one by one: one, but for clips longer than the model hears at once.
@@ -65,17 +65,17 @@ class Ear:
     seconds: float
 
     @classmethod
-    def of(cls, model: Pipeline, views: Sequence[EncodedView]) -> Ear:
+    def of(cls, model: Pipeline, views: Sequence[EncodedView]) -> EncodedAudio:
         """Read what stands in front of the question, where it fits into one batch."""
         ear = cls(model, views, None, 0.0)
         if len(list(batches(ear._lengths()))) == 1:
-            ear.cache = read(model.engine, ear.prefixes)[1]
+            ear.cache = prefill(model.engine, ear.prefixes)[1]
         return ear
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise PicklingError("Encoded audio cannot be pickled; pickle the model and the clip, and listen to it there.")
 
-    def __enter__(self) -> Ear:
+    def __enter__(self) -> EncodedAudio:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,12 +96,12 @@ class Ear:
         question: str,
         *,
         choices: Iterable[str] | None = None,
-        sampling: Sampling | None = None,
+        decoding: DecodingOptions | None = None,
         rule: ChoiceRule | None = None,
     ) -> Answer:
         """Answer a question about the clips heard; see `Mellow.ask`."""
         began = time.perf_counter()
-        sampling, rule, choices = as_sampling(sampling), as_rule(rule, self.model.rule), as_options(choices)
+        decoding, rule, choices = as_decoding(decoding), as_rule(rule, self.model.rule), as_options(choices)
         embeds_LD = self.model._question(question, choices, len(self.clips))
         options = choices or find_options(question)
         answers: list[Answer] = []
@@ -111,11 +111,11 @@ class Ear:
             if options:
                 answers += self.model._choose([options] * rows, [priors[0]] * rows, after, rule)
             else:
-                answers += self.model._complete(*after, sampling)
+                answers += self.model._complete(*after, decoding)
         merged = merge_choices(self.views, options, answers) if options else merge_texts(self.views, answers)
         return replace(merged, seconds=time.perf_counter() - began + self._first())
 
-    def stream(self, question: str, *, sampling: Sampling | None = None) -> Stream:
+    def stream(self, question: str, *, decoding: DecodingOptions | None = None) -> Stream:
         """The text of `ask` for a question without options, in pieces as it is made.
 
             stream = ear.stream("What happens here?")
@@ -126,13 +126,13 @@ class Ear:
         Raises QuestionError at once, before the first piece.
         """
         began = time.perf_counter()
-        sampling = as_sampling(sampling)
+        decoding = as_decoding(decoding)
         embeds_LD = self.model._question(question, (), len(self.clips))
         parts = self._read(embeds_LD, ())
-        return Stream(self._stream(parts, sampling, began))
+        return Stream(self._stream(parts, decoding, began))
 
     def _stream(
-        self, parts: Iterator[tuple[np.ndarray, Cache]], sampling: Sampling, began: float
+        self, parts: Iterator[tuple[np.ndarray, Cache]], decoding: DecodingOptions, began: float
     ) -> Generator[str, None, Answer]:
         answers: list[Answer] = []
         for logits_BV, cache in parts:
@@ -140,17 +140,17 @@ class Ear:
                 if len(self.views) > 1:
                     yield ("\n" if answers else "") + stamp(self.views[len(answers)])
                 after = logits_BV[row : row + 1], self.model.engine.take(cache, [row])
-                answers.append((yield from self._pieces(*after, sampling)))
+                answers.append((yield from self._pieces(*after, decoding)))
         merged = merge_texts(self.views, answers)
         return replace(merged, seconds=time.perf_counter() - began + self._first())
 
-    def _pieces(self, logits_BV: np.ndarray, cache: Cache, sampling: Sampling) -> Generator[str, None, Answer]:
+    def _pieces(self, logits_BV: np.ndarray, cache: Cache, decoding: DecodingOptions) -> Generator[str, None, Answer]:
         """One answer's text; blanks and half characters are held back until more follows."""
         stop_ids = self.model.processor.prompt.stop_ids
         ids: list[int] = []
         told = text = ""
         ended = False
-        for tokens in steps(self.model.engine, logits_BV, cache, stop_ids=stop_ids, sampling=sampling):
+        for tokens in decode(self.model.engine, logits_BV, cache, stop_ids=stop_ids, decoding=decoding):
             if tokens[0] in stop_ids:
                 ended = True
                 break
@@ -184,8 +184,8 @@ class Ear:
             if self.cache is not None:
                 cache = engine.take(self.cache, rows)
             else:
-                cache = read(engine, [self.model._prefix(self.views[row].clips) for row in rows])[1]
-            yield read(engine, [embeds_LD] * len(rows), cache)
+                cache = prefill(engine, [self.model._prefix(self.views[row].clips) for row in rows])[1]
+            yield prefill(engine, [embeds_LD] * len(rows), cache)
 
     def _first(self) -> float:
         seconds, self.seconds = self.seconds, 0.0

@@ -9,22 +9,22 @@ from pickle import PicklingError
 from typing import Any, Literal, overload
 
 from mellow.answer.choose import ChoiceRule
-from mellow.answer.decode import Sampling
-from mellow.answer.encoded_audio import Ear, Stream
+from mellow.answer.decode import DecodingOptions
+from mellow.answer.encoded_audio import EncodedAudio, Stream
 from mellow.answer.many import OnError, Progress, answer_many, as_list
-from mellow.answer.pipeline import Pipeline, as_rule, as_sampling
+from mellow.answer.pipeline import Pipeline, as_decoding, as_rule
 from mellow.checks import check_kind, kind_of, shown
 from mellow.errors import MellowError, QuestionError
 from mellow.processor import Source
 from mellow.text.question import check_question
 from mellow.types import Answer
 
-__all__ = ["Ear", "Mellow", "Stream"]
+__all__ = ["EncodedAudio", "Mellow", "Stream"]
 
 
 @dataclass
 class Mellow(Pipeline):
-    """A loaded model. Make one with `mellow.load`. Several threads may ask one model, and one `Ear`, at a time.
+    """A loaded model. Make one with `mellow.load`. Several threads may share it, and an `EncodedAudio` of it.
 
     engine: encodes, embeds and decodes; processor: clips and text to its inputs; tags: what is recognised, in words;
     rule: how options are scored.
@@ -45,7 +45,7 @@ class Mellow(Pipeline):
         *,
         audio2: Source | None = None,
         choices: Iterable[str] | None = None,
-        sampling: Sampling | None = None,
+        decoding: DecodingOptions | None = None,
         rule: ChoiceRule | None = None,
     ) -> Answer:
         """Answer one question about one clip, or two.
@@ -53,19 +53,19 @@ class Mellow(Pipeline):
         audio, audio2: paths, bytes, file objects or Clips, of up to an hour and any format libsndfile reads.
         choices: options to choose from; without them, options that stand in the question are found and chosen from.
             Equal ones are shown as given, are scored once, and have the same probability.
-        sampling: how an open answer's tokens are chosen.
+        decoding: how an open answer's tokens are chosen.
         rule: how options are scored, where the model's own rule is not wanted.
         Clips longer than the model hears at once are asked about stretch by stretch (`mellow.answer.views`).
         Raises AudioError, QuestionError.
         """
         choices = check_question(question, choices)  # before anything is heard
-        as_sampling(sampling), as_rule(rule, self.rule)
-        return self.listen(audio, audio2).ask(question, choices=choices, sampling=sampling, rule=rule)
+        as_decoding(decoding), as_rule(rule, self.rule)
+        return self.encode(audio, audio2).ask(question, choices=choices, decoding=decoding, rule=rule)
 
-    def listen(self, audio: Source, audio2: Source | None = None) -> Ear:
+    def encode(self, audio: Source, audio2: Source | None = None) -> EncodedAudio:
         """Hear one or two clips once, to ask many questions about them at the price of one."""
         began = time.perf_counter()
-        ear = Ear.of(self, self._encode(audio, audio2))
+        ear = EncodedAudio.of(self, self._encode(audio, audio2))
         ear.seconds = time.perf_counter() - began
         return ear
 
@@ -74,7 +74,7 @@ class Mellow(Pipeline):
         self,
         questions: Iterable[Mapping[str, Any]],
         *,
-        sampling: Sampling | None = ...,
+        decoding: DecodingOptions | None = ...,
         find_choices: bool = ...,
         on_error: Literal["raise"] = ...,
         progress: Progress | None = ...,
@@ -85,7 +85,7 @@ class Mellow(Pipeline):
         self,
         questions: Iterable[Mapping[str, Any]],
         *,
-        sampling: Sampling | None = ...,
+        decoding: DecodingOptions | None = ...,
         find_choices: bool = ...,
         on_error: OnError,
         progress: Progress | None = ...,
@@ -95,7 +95,7 @@ class Mellow(Pipeline):
         self,
         questions: Iterable[Mapping[str, Any]],
         *,
-        sampling: Sampling | None = None,
+        decoding: DecodingOptions | None = None,
         find_choices: bool = True,
         on_error: OnError = "raise",
         progress: Progress | None = None,
@@ -119,7 +119,7 @@ class Mellow(Pipeline):
         return answer_many(
             self,
             as_list(questions),
-            sampling=as_sampling(sampling),
+            decoding=as_decoding(decoding),
             find_choices=find_choices,
             on_error=on_error,
             progress=progress,

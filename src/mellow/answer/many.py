@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mellow.answer.decode import BATCH, Sampling, batches, read
+from mellow.answer.decode import BATCH, DecodingOptions, batches, prefill
 from mellow.answer.pipeline import Key, Pipeline
 from mellow.answer.views import EncodedView, merge_choices, merge_texts
 from mellow.checks import kind_of, shown
@@ -39,7 +39,7 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
-class HeardRow:
+class EncodedRow:
     """A row whose clips have been heard. embeds_LD: the question; lengths: tokens of each view's prompt."""
 
     row: Row
@@ -62,7 +62,7 @@ def answer_many(
     model: Pipeline,
     questions: Sequence[Any],
     *,
-    sampling: Sampling,
+    decoding: DecodingOptions,
     find_choices: bool,
     on_error: OnError,
     progress: Progress | None,
@@ -79,13 +79,13 @@ def answer_many(
     pending = Counter(model._key(source) for row in rows for source in row.sources)
     for batch in _by_kind(rows):
         began = time.perf_counter()
-        heard: list[HeardRow] = []
+        heard: list[EncodedRow] = []
         for row in batch:
             try:
                 heard.append(_heard(model, row, known))
             except MellowError as error:
                 outcomes[row.number] = _failure(error, row.number, on_error)
-        answers = _answers(model, heard, sampling)
+        answers = _answers(model, heard, decoding)
         seconds = (time.perf_counter() - began) / len(batch)
         outcomes |= {h.row.number: replace(a, seconds=seconds) for h, a in zip(heard, answers, strict=True)}
         _forget(model, batch, known, pending)
@@ -126,15 +126,15 @@ def _by_kind(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
             yield kind[start : start + BATCH]
 
 
-def _heard(model: Pipeline, row: Row, known: dict[Key, list[EncodedView]]) -> HeardRow:
+def _heard(model: Pipeline, row: Row, known: dict[Key, list[EncodedView]]) -> EncodedRow:
     views = model._encode(*row.sources, known=known)
     embeds_LD = model._question(row.question, row.choices, len(row.sources))
     lengths = [len(model._ids(view.clips)) + len(embeds_LD) for view in views]
     model._check_room(max(lengths), row.options)
-    return HeardRow(row, views, embeds_LD, lengths)
+    return EncodedRow(row, views, embeds_LD, lengths)
 
 
-def _answers(model: Pipeline, heard: Sequence[HeardRow], sampling: Sampling) -> list[Answer]:
+def _answers(model: Pipeline, heard: Sequence[EncodedRow], decoding: DecodingOptions) -> list[Answer]:
     """Answers to rows that all have options, or all have none; their views fill batches together."""
     if not heard:
         return []
@@ -148,11 +148,11 @@ def _answers(model: Pipeline, heard: Sequence[HeardRow], sampling: Sampling) -> 
             np.concatenate([model._prefix(views[place][1].clips), heard[n].embeds_LD])
             for n, place in zip(owners, part, strict=True)
         ]
-        after = read(model.engine, prompts)
+        after = prefill(model.engine, prompts)
         if options[0]:
             answers = list(model._choose([options[n] for n in owners], [priors[n] for n in owners], after, model.rule))
         else:
-            answers = model._complete(*after, sampling)
+            answers = model._complete(*after, decoding)
         for n, answer in zip(owners, answers, strict=True):
             found[n].append(answer)
     return [

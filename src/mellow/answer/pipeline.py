@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mellow.answer.choose import ChoiceRule, decide, score_options
-from mellow.answer.decode import Sampling, complete, read
+from mellow.answer.decode import DecodingOptions, generate, prefill
 from mellow.answer.encode import EncodedClip, encode_clip
 from mellow.answer.views import EncodedView, pair
 from mellow.checks import check_kind
@@ -22,17 +22,21 @@ from mellow.processor import Processor, Source
 from mellow.text.tags import AudioTags
 from mellow.types import Answer
 
-__all__ = ["Key", "Pipeline", "as_rule", "as_sampling"]
+__all__ = ["Key", "Pipeline", "as_decoding", "as_rule"]
 
 Key = str | bytes | int  # what a clip is known by: its path, or which object it is
 
 
-def as_sampling(sampling: Sampling | None) -> Sampling:
+def as_decoding(decoding: DecodingOptions | None) -> DecodingOptions:
     """What was given, or the default; QuestionError for anything else."""
     check_kind(
-        sampling, (Sampling, type(None)), what="The argument sampling", wanted="a Sampling or None", error=QuestionError
+        decoding,
+        (DecodingOptions, type(None)),
+        what="The argument decoding",
+        wanted="a DecodingOptions or None",
+        error=QuestionError,
     )
-    return sampling or Sampling()
+    return decoding or DecodingOptions()
 
 
 def as_rule(rule: ChoiceRule | None, own: ChoiceRule) -> ChoiceRule:
@@ -93,10 +97,10 @@ class Pipeline:
                 f"was made for at most {self.engine.positions:,}; ask a shorter question."
             )
 
-    def _complete(self, logits_BV: np.ndarray, cache: Cache, sampling: Sampling) -> list[Answer]:
+    def _complete(self, logits_BV: np.ndarray, cache: Cache, decoding: DecodingOptions) -> list[Answer]:
         """Free answers of a batch of prompts that have been read."""
         stop_ids = self.processor.prompt.stop_ids
-        completions = complete(self.engine, logits_BV, cache, stop_ids=stop_ids, sampling=sampling)
+        completions = generate(self.engine, logits_BV, cache, stop_ids=stop_ids, decoding=decoding)
         return [
             Answer(
                 self._text(done.ids), stop_reason=done.stop_reason, prompt_tokens=tokens, answer_tokens=len(done.ids)
@@ -125,7 +129,7 @@ class Pipeline:
         if not rule.prior_weight:
             return [None] * len(questions)
         prefix_LD = self.engine.embed(self.processor.prompt.assemble(()).ids)
-        after = read(self.engine, [np.concatenate([prefix_LD, embeds_LD]) for embeds_LD in questions])
+        after = prefill(self.engine, [np.concatenate([prefix_LD, embeds_LD]) for embeds_LD in questions])
         continuations = [self.processor.prompt.options(texts) for texts in options]
         return score_options(self.engine, options, continuations, after=after, rule=rule)
 

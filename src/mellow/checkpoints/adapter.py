@@ -26,13 +26,13 @@ from mellow.config import ModelConfig
 from mellow.errors import ModelError
 from mellow.files import record, sha256, sync
 
-__all__ = ["TRAINED", "TwoPartState", "read_trained", "write_two_part"]
+__all__ = ["TRAINED", "AdapterState", "read_trained", "write_adapter"]
 
 TRAINED = "trained.safetensors"
 LANGUAGE_MODEL = "language_model."
 
 
-class TwoPartState(Mapping[str, np.ndarray]):
+class AdapterState(Mapping[str, np.ndarray]):
     """All tensors of a two-part model, float32, by the names of our modules; a tied output matrix is left out.
 
     Each is restored, and its adapter merged, when it is asked for, so no more than one is held at a time.
@@ -52,7 +52,7 @@ class TwoPartState(Mapping[str, np.ndarray]):
             self._check_adapter(stem)
 
     @classmethod
-    def open(cls, directory: Path, config: ModelConfig, *, verify: bool) -> TwoPartState:
+    def open(cls, directory: Path, config: ModelConfig, *, verify: bool) -> AdapterState:
         """Open a two-part directory; verify: the sha256 of base and trained part, too (0.1 s).
 
         Raises ModelError naming the part that is missing, damaged or unfit.
@@ -106,7 +106,7 @@ class TwoPartState(Mapping[str, np.ndarray]):
             raise ModelError(f"The adapter {stem} has the wrong shape for its matrix of the base language model.")
 
 
-def write_two_part(
+def write_adapter(
     directory: str | Path,
     *,
     config: ModelConfig,

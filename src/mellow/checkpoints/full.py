@@ -27,12 +27,12 @@ from mellow.files import new_directory, record, sha256
 
 __all__ = [
     "WEIGHTS",
-    "OnePartState",
+    "FullState",
     "check_shapes",
     "check_weights",
     "read_encoder",
     "write_encoder",
-    "write_one_part",
+    "write_full",
 ]
 
 WEIGHTS = "model.safetensors"
@@ -41,7 +41,7 @@ TIED = "language_model.lm_head.weight"
 Arrays = Mapping[str, np.ndarray]
 
 
-class OnePartState(Mapping[str, np.ndarray]):
+class FullState(Mapping[str, np.ndarray]):
     """All tensors of a full checkpoint or an encoder, each read when it is asked for.
 
     shapes: of each tensor, by name. Raises ModelError for a file that is damaged.
@@ -57,7 +57,7 @@ class OnePartState(Mapping[str, np.ndarray]):
             raise ModelError(f"{path} is damaged ({error}).") from None
 
     @classmethod
-    def open(cls, directory: Path, config: ModelConfig, *, verify: bool) -> OnePartState:
+    def open(cls, directory: Path, config: ModelConfig, *, verify: bool) -> FullState:
         """The weights of a model directory; verify: their sha256, too, not only their size.
 
         Raises ModelError naming the part that is missing, damaged or unfit.
@@ -80,7 +80,7 @@ class OnePartState(Mapping[str, np.ndarray]):
         return len(self.shapes)
 
 
-def write_one_part(directory: str | Path, *, config: ModelConfig, state: Arrays, tokenizer: str | Path) -> None:
+def write_full(directory: str | Path, *, config: ModelConfig, state: Arrays, tokenizer: str | Path) -> None:
     """Write a model directory; ModelError where it exists already or cannot be written.
 
     state: float32 arrays under the names of `MellowForConditionalGeneration`; a tied output matrix is left out.
@@ -104,7 +104,7 @@ def write_encoder(directory: str | Path, *, spec: EncoderSpec, sizes: EncoderCon
         (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def read_encoder(directory: str | Path) -> tuple[EncoderSpec, EncoderConfig, OnePartState]:
+def read_encoder(directory: str | Path) -> tuple[EncoderSpec, EncoderConfig, FullState]:
     """Kind, sizes and tensors of an encoder directory; ModelError names the part that is missing or damaged."""
     directory = Path(directory)
     settings = read_json(directory)
@@ -112,7 +112,7 @@ def read_encoder(directory: str | Path) -> tuple[EncoderSpec, EncoderConfig, One
         raise ModelError(f"{directory} is no encoder directory; make one with 'mellow convert --encoder'.")
     spec = encoder_spec(settings["encoder"])
     sizes = spec.sizes(settings["encoder_config"])
-    state = OnePartState(check_weights(directory, settings["weights"]))
+    state = FullState(check_weights(directory, settings["weights"]))
     _compare(sizes.shapes(), state.shapes, what=f"The encoder {directory}")
     return spec, sizes, state
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from mellow.checkpoints.adapter import TRAINED, TwoPartState
+from mellow.checkpoints.adapter import TRAINED, AdapterState
 from mellow.checkpoints.base import find_base
-from mellow.checkpoints.full import OnePartState, check_weights
+from mellow.checkpoints.full import FullState, check_weights
 from mellow.config import ModelConfig
 from mellow.errors import ModelError
 from mellow.files import sha256
@@ -15,12 +15,12 @@ from mellow.files import sha256
 __all__ = ["check_parts", "fingerprint", "open_state"]
 
 
-def open_state(directory: Path, config: ModelConfig, *, verify: bool) -> OnePartState | TwoPartState:
+def open_state(directory: Path, config: ModelConfig, *, verify: bool) -> FullState | AdapterState:
     """All tensors by name, float32; verify: the sha256 of the files, too, not only their sizes.
 
     Raises ModelError naming the part that is missing, damaged or unfit.
     """
-    opened = TwoPartState if config.files.get("base") else OnePartState
+    opened = AdapterState if config.files.get("base") else FullState
     return opened.open(directory, config, verify=verify)
 
 

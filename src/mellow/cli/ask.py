@@ -23,8 +23,8 @@ from mellow.errors import AudioError, QuestionError
 from mellow.types import Answer
 
 if TYPE_CHECKING:
-    from mellow.answer.decode import Sampling
-    from mellow.answer.facade import Ear
+    from mellow.answer.decode import DecodingOptions
+    from mellow.answer.facade import EncodedAudio
 
 __all__ = ["AskCommand", "ask"]
 
@@ -136,7 +136,7 @@ def ask(
     """
     with exits_at_once():
         import mellow
-        from mellow.answer.decode import Sampling
+        from mellow.answer.decode import DecodingOptions
         from mellow.audio import CED, load
         from mellow.text.options import find_options
         from mellow.text.question import check_question
@@ -149,7 +149,7 @@ def ask(
         raise QuestionError("--constrained and --abstain-below need options; give --choice once for each.")
     if seed is not None and not sample:
         raise QuestionError("--seed has no effect without --sample; give both.")
-    sampling = Sampling(max_new_tokens=max_new_tokens, sample=sample, seed=seed)
+    decoding = DecodingOptions(max_new_tokens=max_new_tokens, sample=sample, seed=seed)
     recordings = [read_source(source, sources, question) for source in sources]
     clips = [load(recording, CED.sample_rate) for recording in recordings]
     with exits_at_once():  # behind all that can be wrong with clips and question
@@ -159,16 +159,16 @@ def ask(
         loaded = load_model(model, engine=engine, device=device, dtype=dtype, threads=threads, progress=progress)
     with waiting("Listening ..."):
         same_rate = loaded.processor.front_end.sample_rate == CED.sample_rate
-        ear = loaded.listen(*(clips if same_rate else recordings))
+        ear = loaded.encode(*(clips if same_rate else recordings))
     rule = loaded.rule
     if constrained:
         rule = replace(rule, by="decoding", temperature=1.0, prior_weight=0.0)
     if abstain_below is not None:
         rule = replace(rule, abstain_below=abstain_below)
     if is_terminal() and not as_json and not options:
-        stream(ear, question, sampling)
+        stream(ear, question, decoding)
         return
-    answer = ear.ask(question, choices=choices, sampling=sampling, rule=rule)
+    answer = ear.ask(question, choices=choices, decoding=decoding, rule=rule)
     if as_json:
         say(json.dumps(asdict(answer) | {"model": model}))
     else:
@@ -249,10 +249,10 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def stream(ear: Ear, question: str, sampling: Sampling) -> None:
+def stream(ear: EncodedAudio, question: str, decoding: DecodingOptions) -> None:
     """Print an open answer while it is made; an interrupted one ends its line, too."""
     try:
-        for piece in ear.stream(question, sampling=sampling):
+        for piece in ear.stream(question, decoding=decoding):
             say(piece, end="")
     finally:
         say("")

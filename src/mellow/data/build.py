@@ -87,7 +87,7 @@ def _fitted(clips: list[list[str]], purposes: Mapping[str, list[list[str]]], spl
     vocabulary = Vocabulary(Counter(key for held in clips for key in held))
     vocabulary.fit(clips, rng)
     for purpose, contexts in purposes.items():
-        words = Vocabulary(Counter(key for held in contexts for key in held), kin=vocabulary.kin)
+        words = Vocabulary(Counter(key for held in contexts for key in held), confusable=vocabulary.confusable)
         facet = "place" if purpose == "scene" else purpose
         words.fit(contexts, rng, None if purpose == "background" else _facet_trial(facet))
         if words.keys:

@@ -20,7 +20,7 @@ from statistics import fmean
 
 import numpy as np
 
-from mellow.answer.decode import Sampling, read, steps
+from mellow.answer.decode import DecodingOptions, decode, prefill
 from mellow.answer.facade import Mellow
 from mellow.answer.pipeline import Pipeline
 from mellow.engines.onnx.engine import OnnxEngine
@@ -104,7 +104,7 @@ def compare(model: Mellow, graphs: str | Path, clips: Sequence[str | Path | Clip
     choices: list[bool] = []
     groups = [*((clip,) for clip in clips), *zip(clips[::2], clips[1::2], strict=False)]
     for group, question in zip(groups, cycle(QUESTIONS), strict=False):
-        ears = model.listen(*group), other.listen(*group)
+        ears = model.encode(*group), other.encode(*group)
         path = _greedy(model, ears[0].prefixes[0], question, len(group))
         exact_LV, found_LV = (_logits(ear.model, ear.prefixes[0], question, len(group), path) for ear in ears)
         errors.append(float(np.abs(exact_LV - found_LV).max()))
@@ -154,15 +154,15 @@ def peak_megabytes(graphs: str | Path) -> float | None:
 
 def _greedy(model: Pipeline, prefix_LD: np.ndarray, question: str, clips: int) -> list[int]:
     """The token ids of a greedy answer, its end mark with them."""
-    logits_BV, cache = read(model.engine, [np.concatenate([prefix_LD, _asked(model, question, clips)])])
-    how = {"stop_ids": model.processor.prompt.stop_ids, "sampling": Sampling(max_new_tokens=TOKENS)}
-    return [made[0] for made in steps(model.engine, logits_BV, cache, **how)]  # type: ignore[arg-type]
+    logits_BV, cache = prefill(model.engine, [np.concatenate([prefix_LD, _asked(model, question, clips)])])
+    how = {"stop_ids": model.processor.prompt.stop_ids, "decoding": DecodingOptions(max_new_tokens=TOKENS)}
+    return [made[0] for made in decode(model.engine, logits_BV, cache, **how)]  # type: ignore[arg-type]
 
 
 def _logits(model: Pipeline, prefix_LD: np.ndarray, question: str, clips: int, path: Sequence[int]) -> np.ndarray:
     """Logits (L, V) from which each token of an answer is chosen, behind those before it."""
     prompt_LD = np.concatenate([prefix_LD, _asked(model, question, clips)])
-    logits_BV, cache = read(model.engine, [prompt_LD])
+    logits_BV, cache = prefill(model.engine, [prompt_LD])
     if len(path) == 1:
         return logits_BV
     follow_LD = model.engine.embed(path[:-1])

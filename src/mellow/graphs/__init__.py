@@ -15,5 +15,5 @@ GRAPHS_DIR/decoder.weights    its weights; the output matrix serves as the embed
 Graphs are written by our own code from a config and named float32 arrays, so any model can become one without torch:
 `write` puts together `language` (the language model), `ced`, `htsat`, `cnn14` (encoders) and `mapper`, which draw with
 `graph` in ONNX's format (`proto`), weights in fewer bits by `quantise`; in 8 bits the residual stream of the language
-model is turned (`rotation`).
+model is rotated (`rotation`).
 """

@@ -193,15 +193,17 @@ class Graph:
         """A parameter of the model as it is, float32."""
         return self.weight(name, self.state[name].astype(np.float32, copy=False))
 
-    def linear(self, x: str, name: str, weight_NK: np.ndarray, *, bias: str = "", reach: float | None = None) -> str:
+    def linear(
+        self, x: str, name: str, weight_NK: np.ndarray, *, bias: str = "", clip_value: float | None = None
+    ) -> str:
         """x (..., K) times a transposed matrix: (..., N), in the precision of the graph.
 
         bias: the name of a weight (N) that is added.
-        reach: in 8 bits, how large x may get, beyond which it is cut; its rows are then rounded alike whatever stands
-            beside them. None: as large as it is this time.
+        clip_value: in 8 bits, how large x may get, beyond which it is clipped; its rows are then rounded alike whatever
+            stands beside them. None: as large as it is this time.
         """
         if self.bits == 8 and len(weight_NK) % COLUMNS == 0:
-            return self._by_columns(x, name, weight_NK, bias, reach)
+            return self._by_columns(x, name, weight_NK, bias, clip_value)
         y = self.product(x, name, weight_NK, bits=16 if self.bits == 8 else self.bits)
         return self.op("Add", y, bias) if bias else y
 
@@ -215,14 +217,14 @@ class Graph:
         full = stored[0] if bits == 32 else self.op("Cast", stored[0], to=FLOAT32)
         return self.op("FusedMatMul", x, full, out=out, transB=1)
 
-    def _by_columns(self, x: str, name: str, weight_NK: np.ndarray, bias: str, reach: float | None) -> str:
+    def _by_columns(self, x: str, name: str, weight_NK: np.ndarray, bias: str, clip_value: float | None) -> str:
         """A product of whole numbers, with a scale per column of weights and one for all activations."""
         steps_KN, scales_N = quantise_columns(weight_NK.T)
         steps, scales = self.weight(f"{name}.steps", steps_KN), self.weight(f"{name}.scales", scales_N)
         last = ["", bias] if bias else []  # no zero points of the weights
-        if reach is None:
+        if clip_value is None:
             return self.op("DynamicQuantizeMatMul", x, steps, scales, *last)
-        step, middle = self.constant(reach / 127, "float32"), self.constant(128, "uint8")
+        step, middle = self.constant(clip_value / 127, "float32"), self.constant(128, "uint8")
         rounded = self.op("QuantizeLinear", x, step, middle)
         return self.op("MatMulIntegerToFloat", rounded, steps, step, scales, middle, *last)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from mellow.errors import ModelError
 from mellow.graphs.graph import Graph
-from mellow.graphs.rotation import turn
+from mellow.graphs.rotation import rotate
 from mellow.llama import LlamaSpec
 
 __all__ = ["EMBEDDING", "build_language_model"]
@@ -23,14 +23,14 @@ __all__ = ["EMBEDDING", "build_language_model"]
 PREFIX = "language_model.model."
 EMBEDDING = f"{PREFIX}embed_tokens.weight"
 HEAD = "language_model.lm_head.weight"
-REACH = 5.0  # of turned rows behind a norm, whose root mean square is 1: hardly any number is larger
+CLIP_VALUE = 5.0  # of rotated rows behind a norm, whose root mean square is 1: hardly any number is larger
 TINY = 1e-9  # the least that rows are divided by
 POSITIONS = 2048  # of a config that does not say, as transformers has it
 HEAD_MULTIPLE = 16  # of the width of a head that GroupQueryAttention turns
 
 
 def build_language_model(graph: Graph, sizes: LlamaSpec, *, head_bits: int) -> None:
-    """Add the whole graph of a Llama. In 8 bits its residual stream is turned, and norms have no weights of their own.
+    """Add the whole graph of a Llama. In 8 bits its residual stream is rotated, and norms have no weights of their own.
 
     head_bits: of the output matrix, which is the embedding too where they are tied.
     """
@@ -38,7 +38,7 @@ def build_language_model(graph: Graph, sizes: LlamaSpec, *, head_bits: int) -> N
         raise ModelError(
             f"Graphs are made of heads whose width is a multiple of {HEAD_MULTIPLE}, not {sizes.head_width}."
         )
-    epsilon, width, turned = sizes.epsilon, sizes.width, graph.bits == 8
+    epsilon, width, rotated = sizes.epsilon, sizes.width, graph.bits == 8
     x = graph.input("embeds", ["batch", "new", width])
     last, length = graph.input("last_positions", ["batch"], "int32"), graph.input("length", [], "int32")
     rows = graph.input("rows", ["rows"], "int64")
@@ -46,27 +46,29 @@ def build_language_model(graph: Graph, sizes: LlamaSpec, *, head_bits: int) -> N
     past_shape: list[int | str] = ["batch", sizes.key_heads, "room", sizes.head_width]
 
     def norm(name: str) -> str:
-        return graph.weight("ones", np.ones(width, np.float32)) if turned else graph.parameter(f"{PREFIX}{name}.weight")
+        return (
+            graph.weight("ones", np.ones(width, np.float32)) if rotated else graph.parameter(f"{PREFIX}{name}.weight")
+        )
 
     def reading(y: str, layer: str, behind: str, *names: str) -> str:
         """One product for all matrices that read the stream behind the same norm."""
         stacked_NK = np.concatenate([graph.state[f"{PREFIX}{layer}{name}_proj.weight"] for name in names])
-        if turned:
-            stacked_NK = turn(stacked_NK * graph.state[f"{PREFIX}{layer}{behind}.weight"])
+        if rotated:
+            stacked_NK = rotate(stacked_NK * graph.state[f"{PREFIX}{layer}{behind}.weight"])
         stacked = f"{PREFIX}{layer}{'_'.join(n.split('.')[-1] for n in names)}"
-        return graph.linear(y, stacked, stacked_NK, reach=REACH)
+        return graph.linear(y, stacked, stacked_NK, clip_value=CLIP_VALUE)
 
     def writing(y: str, name: str) -> str:
         """The product of a matrix that writes to the stream."""
         weight_NK = graph.state[f"{PREFIX}{name}_proj.weight"]
-        if not turned:
+        if not rotated:
             return graph.linear(y, f"{PREFIX}{name}", weight_NK)
-        level, largest = _level(graph, y)
-        added = graph.linear(level, f"{PREFIX}{name}", turn(weight_NK.T).T, reach=1.0)
+        level, largest = _per_row_scale(graph, y)
+        added = graph.linear(level, f"{PREFIX}{name}", rotate(weight_NK.T).T, clip_value=1.0)
         return graph.op("Mul", added, largest)
 
-    if turned:
-        x = graph.op("FusedMatMul", x, graph.weight("turn", turn(np.eye(width, dtype=np.float32))))
+    if rotated:
+        x = graph.op("FusedMatMul", x, graph.weight("turn", rotate(np.eye(width, dtype=np.float32))))
     y = graph.op("SimplifiedLayerNormalization", x, norm("layers.0.input_layernorm"), epsilon=epsilon, axis=-1)
     for i in range(sizes.layers):
         layer = f"layers.{i}."
@@ -91,15 +93,15 @@ def build_language_model(graph: Graph, sizes: LlamaSpec, *, head_bits: int) -> N
         y, x = _add_and_norm(graph, added, x, norm(following), epsilon)
     y_ND = graph.op("Reshape", y, graph.constant([-1, width]))
     chosen_RD = graph.op("Gather", y_ND, rows, axis=0)
-    if turned:
-        back_DD = turn(np.diag(graph.state[f"{PREFIX}norm.weight"]))
+    if rotated:
+        back_DD = rotate(np.diag(graph.state[f"{PREFIX}norm.weight"]))
         chosen_RD = graph.op("FusedMatMul", chosen_RD, graph.weight("turn_back", back_DD), transB=1)
     head = EMBEDDING if sizes.tied else HEAD
     graph.product(chosen_RD, head, graph.state[head], bits=head_bits, out="logits")
     graph.output("logits", ["rows", "vocabulary"])
 
 
-def _level(graph: Graph, x: str) -> tuple[str, str]:
+def _per_row_scale(graph: Graph, x: str) -> tuple[str, str]:
     """Rows that are all equally large, and how large they were: some, as the first of a text, are a hundred times."""
     largest = graph.op("ReduceMax", graph.op("Abs", x), graph.constant([-1]))
     largest = graph.op("Max", largest, graph.constant(TINY, "float32"))

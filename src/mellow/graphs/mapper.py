@@ -29,9 +29,9 @@ def _mapper(graph: Graph, config: ModelConfig, heard: Outputs) -> str:
         return _published(graph, heard)
     pool = config.frames_per_row
     frames = _pool_steps(graph, heard.frames_BTE, pool)
-    chances = _pool_steps(graph, graph.op("Sigmoid", heard.step_scores_BTC), pool)
+    probabilities = _pool_steps(graph, graph.op("Sigmoid", heard.step_scores_BTC), pool)
     rows = mlp(graph, layer_norm(graph, frames, "mapper.norm"), "mapper.linear1", "mapper.linear2")
-    return graph.op("Add", linear(graph, chances, "mapper.class_words"), rows, out="rows")
+    return graph.op("Add", linear(graph, probabilities, "mapper.class_words"), rows, out="rows")
 
 
 def add_outputs(graph: Graph, config: ModelConfig, heard: Outputs) -> None:

@@ -1,8 +1,8 @@
 """Turning a language model's residual stream, so that no channel stands out and a row of it can be rounded to 8 bits.
 
-An RMS norm without a weight gives a turned row the turned result. So all that writes to the stream can write turned
-rows and all that reads them turn them back, each in its own matrix, and nothing else changes (QuaRot, Ashkboos et al.,
-2024, section 4). Here the turn is a random sign per channel, then a Hadamard matrix for the largest power of two
+An RMS norm without a weight gives a rotated row the rotated result. So all that writes to the stream can write rotated
+rows and all that reads them rotate them back, each in its own matrix, and nothing else changes (QuaRot, Ashkboos et
+al., 2024, section 4). Here the rotation is a random sign per channel, then a Hadamard matrix for the largest power of two
 in the width and a cosine transform for the rest: much cheaper to fold into weights than any matrix. The graph holds it
 as a matrix where there are no weights to fold it into: at the embeddings, and before the output matrix.
 
@@ -15,18 +15,18 @@ from functools import cache
 
 import numpy as np
 
-__all__ = ["turn"]
+__all__ = ["rotate"]
 
 
-def turn(rows_ND: np.ndarray) -> np.ndarray:
+def rotate(rows_ND: np.ndarray) -> np.ndarray:
     """Rows (N, D) times one orthogonal matrix, the same for all of a width; float32."""
     width = rows_ND.shape[1]
     two = width & -width
     rest = width // two
     signs_D = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), width)
     parts_NRT = (rows_ND * signs_D).reshape(-1, rest, two) @ _hadamard(two)
-    turned: np.ndarray = (_cosines(rest) @ parts_NRT).reshape(-1, width)
-    return turned
+    rotated: np.ndarray = (_cosines(rest) @ parts_NRT).reshape(-1, width)
+    return rotated
 
 
 @cache

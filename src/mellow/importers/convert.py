@@ -13,7 +13,7 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from mellow.checkpoints.cache import models_folder
-from mellow.checkpoints.full import check_weights, write_encoder, write_one_part
+from mellow.checkpoints.full import check_weights, write_encoder, write_full
 from mellow.checkpoints.names import BUNDLED, HUB
 from mellow.checkpoints.obtain import obtain
 from mellow.config import ModelConfig
@@ -56,7 +56,7 @@ def convert(
             "give the tokenizer of the checkpoint."
         )
     state = import_checkpoint(read_checkpoint(checkpoint), config, what=f"the checkpoint {checkpoint}")
-    write_one_part(directory, config=config, state=_arrays(state), tokenizer=tokenizer)
+    write_full(directory, config=config, state=_arrays(state), tokenizer=tokenizer)
     return Path(directory)
 
 

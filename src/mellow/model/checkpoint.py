@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mellow.checkpoints.adapter import TwoPartState
-from mellow.checkpoints.full import OnePartState
+from mellow.checkpoints.adapter import AdapterState
+from mellow.checkpoints.full import FullState
 from mellow.checkpoints.llama import LlamaFile, check_total
 from mellow.config import ModelConfig
 from mellow.errors import ModelError
@@ -29,7 +29,7 @@ def load_checkpoint(directory: str | Path, *, verify: bool = False) -> MellowFor
     """
     directory = Path(directory)
     config = ModelConfig.read(directory)
-    opened = TwoPartState if config.files.get("base") else OnePartState
+    opened = AdapterState if config.files.get("base") else FullState
     state = {name: torch.from_numpy(array) for name, array in opened.open(directory, config, verify=verify).items()}
     model = assemble(config, state, what=f"The model {directory}")
     if config.tags:

@@ -175,7 +175,7 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
         features: Sequence[Sequence[torch.Tensor]] = (),
         **kwargs: Any,
     ) -> Any:
-        """transformers' `generate` (cache, beams, sampling, streamers) behind the assembled prompt; new ids only."""
+        """transformers' `generate` (cache, beams, decoding, streamers) behind the assembled prompt; new ids only."""
         if input_ids is None:
             raise QuestionError("generate needs input_ids; make them with MellowProcessor.")
         embeds_BLD, mask_BL, _ = self.assemble(input_ids, attention_mask, features)

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from mellow.checkpoints.adapter import write_two_part
+from mellow.checkpoints.adapter import write_adapter
 from mellow.errors import RecipeError
 from mellow.files import sync
 from mellow.model.mapper import CompactMapper
@@ -88,7 +88,7 @@ def train(recipe: Recipe, *, minutes: float | None = None, progress: Progress = 
     model.config.tags = {**tags.settings.to_dict(), "muted": []} if tags else {}
     if tags is None or model.events is None:
         model.events, model.config.events = None, {}  # without tags its sounds have no names
-    write_two_part(
+    write_adapter(
         output / "model",
         config=model.config.model,
         trained=adapter_weights(model),

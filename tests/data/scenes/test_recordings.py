@@ -101,7 +101,7 @@ def test_any_held_out_sound_holds_the_recording_out(tmp_path: Path, tables: Tabl
 
 def test_a_copy_follows_its_original(tmp_path: Path, tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     tables({"dog": sound("dog")}, {(source, "dog"): (("dog",), "event") for source in ("esc50_16k", "toys")})
-    monkeypatch.setattr(phrases, "twins", lambda: {"copy": "original", "lost": "nowhere"})
+    monkeypatch.setattr(phrases, "duplicates", lambda: {"copy": "original", "lost": "nowhere"})
     original = row("original", "dog", fold=4, origin="x/4-10000-A-0.wav")
     others = [row(name, "dog", fold=None, source="toys", origin=f"x/{name}.wav") for name in ("copy", "lost")]
     split_of = {r.path: r.split for r in read_manifest(write(tmp_path, original, *others))}
@@ -137,7 +137,7 @@ def test_the_real_manifest_splits_by_recording() -> None:
     groups: dict[str, set[str]] = defaultdict(set)
     for recording in recordings:
         origin = rows[recording.path]["origin"]
-        if recording.split != "held_out" and recording.path not in phrases.twins():
+        if recording.split != "held_out" and recording.path not in phrases.duplicates():
             groups[take_group(recording.source, rows[recording.path]["label"], origin)].add(recording.split)
         assert (recording.split == "held_out") >= bool(phrases.HELD_OUT & set(recording.sounds))
     assert all(len(splits) == 1 for splits in groups.values())

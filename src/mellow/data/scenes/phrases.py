@@ -1,7 +1,7 @@
 """The word tables of the package: how every sound is named, described and answered to, and what source labels mean.
 
 `phrases.tsv` has one row per sound, `labels.tsv` one row per label of the recordings, `held_out.txt` one key per line
-for sounds that training must never name or hear, `twins.tsv` the files that hold the same recording as another file.
+for sounds that training must never name or hear, `duplicates.tsv` the files that hold the recording of another file.
 All four travel with the package.
 """
 
@@ -21,12 +21,12 @@ __all__ = [
     "Kind",
     "LabelTable",
     "Sound",
+    "duplicates",
     "labels",
     "parse_keys",
     "parse_labels",
     "parse_sounds",
     "sounds",
-    "twins",
 ]
 
 Kind = Literal["event", "background"]
@@ -34,7 +34,7 @@ LabelTable = dict[tuple[str, str], tuple[tuple[str, ...], Kind]]
 
 SOUND_COLUMNS = ("index", "key", "name", "noun", "verbs", "category", "character", "place", "action")
 LABEL_COLUMNS = ("source", "label", "keys", "kind")
-TWIN_COLUMNS = ("path", "follows")
+DUPLICATE_COLUMNS = ("path", "follows")
 CLASS_COUNT = 527  # classes of AudioSet, whose order the CED encoder's scores follow
 CATEGORIES = frozenset(
     {
@@ -84,12 +84,12 @@ def labels() -> LabelTable:
 
 
 @cache
-def twins() -> dict[str, str]:
+def duplicates() -> dict[str, str]:
     """Path of a manifest's file -> path of the file with the same recording, whose split it follows.
 
     Found by cross-correlation of files with a common key: noise-of-life holds recordings of ESC-50.
     """
-    return {path: follows for _, (path, follows) in _rows(_read("twins.tsv"), TWIN_COLUMNS, "twins.tsv")}
+    return {path: follows for _, (path, follows) in _rows(_read("duplicates.tsv"), DUPLICATE_COLUMNS, "duplicates.tsv")}
 
 
 def parse_sounds(text: str, *, where: str) -> dict[str, Sound]:

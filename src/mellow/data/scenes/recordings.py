@@ -40,7 +40,7 @@ def read_manifest(path: Path) -> list[Recording]:
     `take_group`) share a split: "development" for ESC fold 4 (folds keep the takes of one Freesound recording together)
     and for one group in ten elsewhere, by CRC-32 of its name; else "train". A development group outside ESC returns to
     training when it would leave one of its sounds without any training recording: development asks for new recordings
-    of known sounds, HELD_OUT is for unknown ones. Last, a file of `twins.tsv` follows the file it is a copy of.
+    of known sounds, HELD_OUT is for unknown ones. Last, a file of `duplicates.tsv` follows the file it is a copy of.
     Raises DataError for an unreadable manifest or row, naming the line.
     """
     rows = _rows(path)
@@ -111,7 +111,9 @@ def _splits(rows: Iterable[dict[str, Any]]) -> dict[str, str]:
             split_of[name] = "train"
             trained |= sounds_of[name]
     splits |= {row["path"]: split_of[name] for name, members in groups.items() for row in members}
-    followed = {path: splits[other] for path, other in phrases.twins().items() if path in splits and other in splits}
+    followed = {
+        path: splits[other] for path, other in phrases.duplicates().items() if path in splits and other in splits
+    }
     return splits | {path: split for path, split in followed.items() if splits[path] != "held_out"}
 
 

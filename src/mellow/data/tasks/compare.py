@@ -86,7 +86,7 @@ def draw(view: View, rng: random.Random) -> Example | None:
 
 
 def _clear(view: View, one: Event, other: Event, measure: str) -> bool:
-    if view.vocabulary.kin.related(one.sound, other.sound):
+    if view.vocabulary.confusable.related(one.sound, other.sound):
         return False
     if measure == "duration" and max(one.repeats, other.repeats) > 1:
         return False

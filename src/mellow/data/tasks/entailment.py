@@ -171,8 +171,8 @@ def _nearby(view: View, rng: random.Random, label: int) -> tuple[str, str] | Non
     if sound is None:
         return None
     reason = f"{sound.noun} can be heard in the clip itself"
-    unheard = f"{sound.noun} cannot be heard in the clip, and what happened outside it is unknown"
-    return pick(rng, NEARBY, _slots(sound, rng)), reason if label == TRUE else unheard
+    out_of_fold = f"{sound.noun} cannot be heard in the clip, and what happened outside it is unknown"
+    return pick(rng, NEARBY, _slots(sound, rng)), reason if label == TRUE else out_of_fold
 
 
 def _detail(view: View, rng: random.Random, label: int) -> tuple[str, str] | None:

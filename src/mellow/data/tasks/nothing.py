@@ -97,7 +97,7 @@ def draw_absent(view: View, rng: random.Random) -> Example | None:
         return None
     if rng.random() < CLOSED_SHARE:
         kind = rng.choice(EMPTY_KINDS)
-        likes = any(view.vocabulary.kin.related(key, like) for key in view.present for like in _like(view, kind))
+        likes = any(view.vocabulary.confusable.related(key, like) for key in view.present for like in _like(view, kind))
         return None if likes else _closed(view, rng.choice(view.present), kind, rng)
     sound = view.absent(rng)
     if sound is None:

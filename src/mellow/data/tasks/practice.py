@@ -60,15 +60,15 @@ Made = tuple[str, str, tuple[str, ...]]
 
 
 def _heard(vocabulary: Vocabulary, sound: Sound, rng: random.Random) -> list[str]:
-    """The sound itself, then two to five others that an encoder might confuse it with: kin and its category."""
+    """The sound itself, then two to five others that an encoder might confuse it with: confusable and its category."""
     wanted = rng.randint(2, 5)
-    kin = [key for key in vocabulary.kin.close(sound.key) if key in vocabulary]
+    confusable = [key for key in vocabulary.confusable.close(sound.key) if key in vocabulary]
     near = [key for key in vocabulary.keys if vocabulary[key].category == sound.category and key != sound.key]
     heard = [sound.key]
     for _ in range(20):
         if len(heard) > wanted:
             break
-        pool = rng.choice((kin, kin, near, vocabulary.keys if rng.random() < 0.3 else near))
+        pool = rng.choice((confusable, confusable, near, vocabulary.keys if rng.random() < 0.3 else near))
         key = rng.choice(pool) if pool else None
         if key is not None and key not in heard:
             heard.append(key)

@@ -73,8 +73,10 @@ class View:
         return Example(question, answer, audio=audio, choices=tuple(choices), task=task, group=self.scene.name)
 
     def _alone(self, event: Event) -> bool:
-        kin = self.vocabulary.kin
-        return not any(kin.related(event.sound, other.sound) for other in self.scene.events if other is not event)
+        confusable = self.vocabulary.confusable
+        return not any(
+            confusable.related(event.sound, other.sound) for other in self.scene.events if other is not event
+        )
 
 
 @dataclass(frozen=True)

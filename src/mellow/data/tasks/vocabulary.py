@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from mellow.data.scenes import phrases
 from mellow.data.scenes.phrases import Sound
-from mellow.data.tasks.kin import Kin
+from mellow.data.tasks.confusable import Kin
 
 __all__ = ["Ask", "Vocabulary"]
 
@@ -28,14 +28,14 @@ class Vocabulary:
     """Sounds with weights: distractors are drawn as often as right answers are, so that frequency tells nothing.
 
     weights: key -> how often the sound occurs in the scenes that are asked about.
-    table: all known sounds; by default `phrases.sounds()`. kin: their relation, when it is at hand already.
+    table: all known sounds; by default `phrases.sounds()`. confusable: their relation, when it is at hand already.
     """
 
     def __init__(
-        self, weights: Mapping[str, float], table: Mapping[str, Sound] | None = None, *, kin: Kin | None = None
+        self, weights: Mapping[str, float], table: Mapping[str, Sound] | None = None, *, confusable: Kin | None = None
     ) -> None:
         self.table: Mapping[str, Sound] = phrases.sounds() if table is None else table
-        self.kin = Kin(self.table) if kin is None else kin
+        self.confusable = Kin(self.table) if confusable is None else confusable
         self.purposes: dict[str, Vocabulary] = {}
         self._weights = {key: weight for key, weight in sorted(weights.items()) if weight > 0 and key in self.table}
         groups: dict[str | None, list[str]] = defaultdict(list)
@@ -52,8 +52,8 @@ class Vocabulary:
     def fit(self, contexts: Sequence[Collection[str]], rng: random.Random, ask: Ask | None = None) -> None:
         """Even out how often each sound is a wrong option against how often it is the right one.
 
-        Some sounds are passed over more than others because their kin is in the clip already; their weights are raised
-        until trial questions about the clips draw all sounds alike.
+        Some sounds are passed over more than others because one they are confused with is in the clip already; their
+        weights are raised until trial questions about the clips draw all sounds alike.
         contexts: what each clip holds. ask: draws the wrong options of a trial question (by default `distractors`).
         """
         ask = ask or _trial
@@ -84,21 +84,21 @@ class Vocabulary:
         return key in self._weights
 
     def draw(self, rng: random.Random, *, avoid: Collection[str] = (), category: str | None = None) -> str | None:
-        """A key by weight (of one category, when given) that is no kin of any in `avoid`; None when there is none."""
+        """A key by weight (of one category, when given), confusable with none in `avoid`; None when there is none."""
         keys = self._groups.get(category)
         if not keys:
             return None
-        taken = [self.kin.of(key) for key in avoid]
+        taken = [self.confusable.of(key) for key in avoid]
         sums = self._sums[category]
         for _ in range(TRIES):
             key = keys[min(bisect(sums, rng.random() * sums[-1]), len(keys) - 1)]
-            if not any(key in kin for kin in taken):
+            if not any(key in confusable for confusable in taken):
                 return key
-        free = [key for key in keys if not any(key in kin for kin in taken)]
+        free = [key for key in keys if not any(key in confusable for confusable in taken)]
         return rng.choices(free, [self._weights[key] for key in free])[0] if free else None
 
     def distractors(self, rng: random.Random, key: str, count: int, *, present: Collection[str] = ()) -> list[str]:
-        """`count` wrong options beside `key`, no two kin, none kin of what is `present`; fewer when sounds run out.
+        """`count` wrong options beside `key`, no two confusable, nor with what is `present`; fewer when sounds run out.
 
         The pattern (all of one category, pairs of categories, all mixed) is drawn first and holds for right and wrong
         options alike, so that the odd one out or the largest family is no hint.

@@ -117,8 +117,8 @@ def _closed(pair: Pair, rng: random.Random, templates: tuple[str, ...], slots: d
 
 def _holds(pair: Pair, first: bool, rng: random.Random) -> Example | None:
     here, there = (pair.first, pair.second) if first else (pair.second, pair.first)
-    kin = here.vocabulary.kin
-    keys = [key for key in here.present if not any(kin.related(key, other) for other in there.present)]
+    confusable = here.vocabulary.confusable
+    keys = [key for key in here.present if not any(confusable.related(key, other) for other in there.present)]
     if not keys:
         return None
     sound = here.vocabulary[rng.choice(keys)]
@@ -138,9 +138,12 @@ def draw_same(pair: Pair, rng: random.Random) -> Example | None:
         text = rng.choice((nouns, f"both clips have {nouns}", f"{nouns} can be heard in both"))
         return pair.example("same", typed(rng.choice(SHARED), rng), end(text))
     yes = rng.random() < 0.5
-    kin = one.vocabulary.kin
+    confusable = one.vocabulary.confusable
     lonely = [
-        k for a, b in ((one, two), (two, one)) for k in a.present if not any(kin.related(k, o) for o in b.present)
+        k
+        for a, b in ((one, two), (two, one))
+        for k in a.present
+        if not any(confusable.related(k, o) for o in b.present)
     ]
     keys = shared if yes else lonely
     if not shared or not keys:  # asked of pairs that share something, so that the sounds named tell nothing

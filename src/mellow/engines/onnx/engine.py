@@ -16,7 +16,7 @@ from mellow.config import ModelConfig
 from mellow.engines.interface import Cache
 from mellow.engines.onnx.directory import GraphDirectory
 from mellow.engines.onnx.embedding import EmbeddingTable
-from mellow.engines.onnx.kv_cache import ROOM, Past, Store
+from mellow.engines.onnx.kv_cache import GROWTH, KVBuffer, KVCache
 from mellow.engines.onnx.session import available_threads, open_session
 from mellow.errors import ModelError
 from mellow.graphs.graph import State, WeightMemory
@@ -109,9 +109,9 @@ class OnnxEngine:
         counts_BL = mask_BL.cumsum(1)
         embeds_BSD = embeds_BLD if mask_BL.all() else _without_padding(embeds_BLD, mask_BL)
         wanted = [(b, s) for b in range(batch) for s in range(counts_BL[b, -1]) if every or s == counts_BL[b, -1] - 1]
-        past = self._room(cache.state if cache is not None else None, embeds_BSD, counts_BL[:, -1])
+        past = self._cache_with_capacity(cache.state if cache is not None else None, embeds_BSD, counts_BL[:, -1])
         found_RV = self._read(past, np.ascontiguousarray(embeds_BSD, np.float32), wanted)
-        after = Past(past.store, past.lengths_B + counts_BL[:, -1])
+        after = KVCache(past.store, past.lengths_B + counts_BL[:, -1])
         if not every:
             logits_BV = np.zeros((batch, found_RV.shape[1]), np.float32)
             logits_BV[[b for b, _ in wanted]] = found_RV
@@ -126,15 +126,15 @@ class OnnxEngine:
             return cache
         return Cache(cache.mask_BL[list(rows)], cache.state.copy(rows))
 
-    def _room(self, past: Past | None, embeds_BSD: np.ndarray, counts_B: np.ndarray) -> Past:
+    def _cache_with_capacity(self, past: KVCache | None, embeds_BSD: np.ndarray, counts_B: np.ndarray) -> KVCache:
         """The past in a store that has room for what is read now, and which no other past takes."""
         batch, new, _ = embeds_BSD.shape
         if past is None:
             lengths_B = np.zeros(batch, np.int64)
             shape = (self.sizes.layers, batch, self.sizes.key_heads, self.sizes.head_width)
-            past = Past(Store(shape, lengths_B, new + ROOM), lengths_B)
-        if not past.store.claim(past.lengths_B, new, past.lengths_B + counts_B):
-            past = past.copy(range(batch), new + ROOM)
+            past = KVCache(KVBuffer(shape, lengths_B, new + GROWTH), lengths_B)
+        if not past.store.reserve(past.lengths_B, new, past.lengths_B + counts_B):
+            past = past.copy(range(batch), new + GROWTH)
             past.store.filled_B = past.lengths_B + counts_B
         return past
 
@@ -145,7 +145,7 @@ class OnnxEngine:
             self.rotary = rotary = _rotary_tables(2 * positions, self.sizes.head_width, self.sizes.theta)
         return rotary
 
-    def _read(self, past: Past, embeds_BSD: np.ndarray, wanted: Sequence[tuple[int, int]]) -> np.ndarray:
+    def _read(self, past: KVCache, embeds_BSD: np.ndarray, wanted: Sequence[tuple[int, int]]) -> np.ndarray:
         """Logits (R, V) of the wanted positions (row, place among the new ones), in their order."""
         batch, new, _ = embeds_BSD.shape
         found: dict[tuple[int, int], np.ndarray] = {}
@@ -159,7 +159,7 @@ class OnnxEngine:
             found |= dict(zip(here, logits_RV, strict=False))
         return np.stack([found[place] for place in wanted])
 
-    def _run(self, past: Past, rows: range, start: int, embeds_BSD: np.ndarray, rows_R: np.ndarray) -> np.ndarray:
+    def _run(self, past: KVCache, rows: range, start: int, embeds_BSD: np.ndarray, rows_R: np.ndarray) -> np.ndarray:
         """One pass of the decoder over some rows, from the new position `start` on."""
         store = past.store
         binding = store.binding(self.decoder, rows)

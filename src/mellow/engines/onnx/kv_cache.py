@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime
 
-__all__ = ["Past", "Store"]
+__all__ = ["KVBuffer", "KVCache"]
 
-ROOM = 64  # positions that a store can grow by before it is copied
+GROWTH = 64  # positions that a store can grow by before it is copied
 
 
-class Store:
+class KVBuffer:
     """Keys and values of all layers, bound to the decoder's inputs and outputs: what is read is written in place.
 
     both: (layers, 2, B, K, T, E); filled: positions (B) of the longest past in it, which is the only one that grows.
@@ -31,7 +31,7 @@ class Store:
         self.bindings: dict[range, onnxruntime.IOBinding] = {}
         self.lock = threading.Lock()
 
-    def claim(self, lengths_B: np.ndarray, new: int, after_B: np.ndarray) -> bool:
+    def reserve(self, lengths_B: np.ndarray, new: int, after_B: np.ndarray) -> bool:
         """Take the room behind the past of these lengths for `new` positions, if it is still free."""
         with self.lock:
             room = self.both.shape[4] - int(lengths_B.max(initial=0))
@@ -54,18 +54,18 @@ class Store:
 
 
 @dataclass(frozen=True, eq=False)
-class Past:
+class KVCache:
     """The first positions of each row of a store: lengths (B), padding not counted."""
 
-    store: Store
+    store: KVBuffer
     lengths_B: np.ndarray
 
-    def copy(self, rows: Sequence[int], room: int = ROOM) -> Past:
+    def copy(self, rows: Sequence[int], room: int = GROWTH) -> KVCache:
         """A past of these rows in a store of its own."""
         lengths_B = self.lengths_B[list(rows)]
         layers, _, _, heads, _, width = self.store.both.shape
-        store = Store((layers, len(rows), heads, width), lengths_B, room)
+        store = KVBuffer((layers, len(rows), heads, width), lengths_B, room)
         most = int(lengths_B.max(initial=0))
         for layer, pair in enumerate(self.store.both):  # layer by layer: no second copy of everything
             store.both[layer, :, :, :, :most] = pair[:, list(rows), :, :most]
-        return Past(store, lengths_B)
+        return KVCache(store, lengths_B)

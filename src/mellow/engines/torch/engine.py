@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mellow.engines.interface import Cache
-from mellow.engines.torch.llama_decoder import reader_of
+from mellow.engines.torch.llama_decoder import decoder_of
 from mellow.errors import ModelError
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.types import Encoded
@@ -22,7 +22,7 @@ class TorchEngine:
 
     def __init__(self, model: MellowForConditionalGeneration) -> None:
         self.model = model.eval()
-        self.reader = reader_of(model.language_model)
+        self.reader = decoder_of(model.language_model)
         self.positions = int(model.config.text_config.max_position_embeddings)
         self.device = next(model.parameters()).device
         self.dtype = model.get_input_embeddings().weight.dtype

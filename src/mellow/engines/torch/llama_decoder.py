@@ -1,8 +1,8 @@
 """Reading on with a language model behind a cache: any in transformers' way, Llamas with a fraction of its overhead.
 
 transformers spends some 15 ms a token of a 30-layer Llama on bookkeeping, as much as 135 M weights in bfloat16 take to
-read. `LlamaReader` runs the same modules in the same order, some 20 operations a layer, on keys and values that grow in
-place. A past is a value all the same: what is read behind it does not change it.
+read. `LlamaDecoder` runs the same modules in the same order, some 20 operations a layer, on keys and values that grow
+in place. A cache is a value all the same: what is computed behind it does not change it.
 
 Shapes: B batch, L new positions, T all positions, D width, F inner width, H query heads, K key heads, E width of a
 head, V vocabulary.
@@ -22,9 +22,9 @@ from torch.nn import functional
 from transformers import LlamaForCausalLM
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-__all__ = ["LlamaReader", "Reader", "TransformersReader", "reader_of"]
+__all__ = ["LlamaDecoder", "Reader", "TransformersDecoder", "decoder_of"]
 
-ROOM = 64  # positions that a past can grow by before it is copied
+GROWTH = 64  # positions that a past can grow by before it is copied
 FEW_ROWS = 16  # of activations; see `_linear`
 
 
@@ -48,12 +48,12 @@ class Reader(Protocol):
         ...
 
 
-def reader_of(language_model: Any) -> Reader:
+def decoder_of(language_model: Any) -> Reader:
     """The fastest reader of a language model."""
-    return LlamaReader(language_model) if _is_plain_llama(language_model) else TransformersReader(language_model)
+    return LlamaDecoder(language_model) if _is_plain_llama(language_model) else TransformersDecoder(language_model)
 
 
-class TransformersReader:
+class TransformersDecoder:
     """Any causal language model of transformers; its past is a list of keys and values (B, K, T, E), one per layer."""
 
     def __init__(self, language_model: Any) -> None:
@@ -91,7 +91,7 @@ class TransformersReader:
         return [(keys[list(rows)], values[list(rows)]) for keys, values in past]
 
 
-class Store:
+class KVBuffer:
     """Keys and values of all layers, with room to grow; a past is its first positions, and only the newest one grows.
 
     both: (2, layers, B, K, capacity, E); filled: positions that some past holds.
@@ -102,7 +102,7 @@ class Store:
         self.filled = filled
         self.lock = threading.Lock()
 
-    def claim(self, length: int, new: int) -> bool:
+    def reserve(self, length: int, new: int) -> bool:
         """Take the room behind a past of this length, if it is still free."""
         with self.lock:
             free = self.filled == length and length + new <= self.both.shape[4]
@@ -112,14 +112,14 @@ class Store:
 
 
 @dataclass(frozen=True, eq=False)
-class Past:
+class KVCache:
     """The first `length` positions of a store."""
 
-    store: Store
+    store: KVBuffer
     length: int
 
 
-class LlamaReader:
+class LlamaDecoder:
     """A `LlamaForCausalLM` with plain rotary positions: transformers' modules without its bookkeeping."""
 
     def __init__(self, language_model: Any) -> None:
@@ -141,7 +141,7 @@ class LlamaReader:
     ) -> tuple[torch.Tensor, Any]:
         batch, length, _ = embeds_BLD.shape
         start = past.length if past is not None else 0
-        store = self._room(past, embeds_BLD)
+        store = self._buffer_with_capacity(past, embeds_BLD)
         keys_NBKTE, values_NBKTE = store.both[:, :, :, :, : start + length]
         rotation = self._rotation(positions_BL, embeds_BLD.dtype)
         visible = _visible(mask_BT, length, start, embeds_BLD.device)
@@ -160,25 +160,25 @@ class LlamaReader:
             y_BLF = functional.silu(_linear(mlp.gate_proj, y_BLD)) * _linear(mlp.up_proj, y_BLD)
             x_BLD = x_BLD + _linear(mlp.down_proj, y_BLF)
         logits = _linear(self.head, self._norm(x_BLD if every else x_BLD[:, -1], self.model.norm))
-        return logits, Past(store, start + length)
+        return logits, KVCache(store, start + length)
 
     def take(self, past: Any, rows: Sequence[int]) -> Any:
         both = past.store.both[..., : past.length, :]
         same = len(set(rows)) == 1
         chosen = both[:, :, rows[0], None].expand(-1, -1, len(rows), -1, -1, -1) if same else both[:, :, list(rows)]
-        return Past(Store(chosen, past.length), past.length)  # without room: the next reading copies it
+        return KVCache(KVBuffer(chosen, past.length), past.length)  # without room: the next reading copies it
 
-    def _room(self, past: Past | None, embeds_BLD: torch.Tensor) -> Store:
+    def _buffer_with_capacity(self, past: KVCache | None, embeds_BLD: torch.Tensor) -> KVBuffer:
         """A store that holds a past and has free positions for what is read now."""
         batch, new, _ = embeds_BLD.shape
         length = past.length if past is not None else 0
-        if past is not None and past.store.claim(length, new):
+        if past is not None and past.store.reserve(length, new):
             return past.store
-        shape = (2, len(self.model.layers), batch, self.key_heads, length + new + ROOM, self.head_width)
+        shape = (2, len(self.model.layers), batch, self.key_heads, length + new + GROWTH, self.head_width)
         both = embeds_BLD.new_empty(shape)
         if past is not None:
             both[..., :length, :] = past.store.both[..., :length, :]
-        return Store(both, length + new)
+        return KVBuffer(both, length + new)
 
     def _attend(
         self,
