@@ -8,10 +8,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from mellow.errors import ModelError
 
-__all__ = ["PARTIAL", "UnwritableError", "new_directory", "partial_path", "record", "sha256", "sync"]
+__all__ = ["PARTIAL", "UnwritableError", "new_directory", "partial_path", "record", "replace_file", "sha256", "sync"]
 
 PARTIAL = ".part"  # the end of names of what is half-made
 HASHED_AT_ONCE = 1 << 20
@@ -52,6 +53,24 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def replace_file(path: str | Path) -> Iterator[TextIO]:
+    """A text file that becomes `path` at the end, synced; after an error or a kill the old one, or none, is there."""
+    path = Path(path)
+    partial = partial_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise UnwritableError(f"The file {path} cannot be written ({error.strerror or error}).") from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 An RMS norm without a weight gives a rotated row the rotated result. So all that writes to the stream can write rotated
 rows and all that reads them rotate them back, each in its own matrix, and nothing else changes (QuaRot, Ashkboos et
-al., 2024, section 4). Here the rotation is a random sign per channel, then a Hadamard matrix for the largest power of two
-in the width and a cosine transform for the rest: much cheaper to fold into weights than any matrix. The graph holds it
-as a matrix where there are no weights to fold it into: at the embeddings, and before the output matrix.
+al., 2024, section 4). Here the rotation is a random sign per channel, then a Hadamard matrix for the largest power of
+two in the width and a cosine transform for the rest: much cheaper to fold into weights than any matrix. The graph holds
+it as a matrix where there are no weights to fold it into: at the embeddings, and before the output matrix.
 
 Shapes: N rows, D width.
 """
