@@ -93,7 +93,8 @@ class Record:
         if unknown:
             raise DataError(f"{where}: unknown field {unknown[0]!r}; use {', '.join(f.name for f in fields(cls))}.")
         _check(row, where)
-        return cls(**{name: tuple(value) if name in LISTS else value for name, value in row.items()})
+        values: dict[str, Any] = {name: tuple(value) if name in LISTS else value for name, value in row.items()}
+        return cls(**values)
 
 
 def _check(row: Mapping[str, Any], where: str) -> None:
