@@ -17,7 +17,7 @@ import pytest
 import mellow
 from mellow.checkpoints import verified
 from mellow.checkpoints.cache import cache_folder, entries
-from mellow.engines.onnx.directory import config_sum
+from mellow.config import ModelConfig
 from mellow.engines.onnx.foreign import check_graph
 from mellow.errors import ModelError
 from mellow.files import record
@@ -41,7 +41,7 @@ def record_again(folder: Path) -> None:
     path = folder / "config.json"
     config = json.loads(path.read_text())
     config["graphs"]["files"] = {name: record(folder / name) for name in config["graphs"]["files"]}
-    config["graphs"]["config"] = config_sum(config)
+    config["graphs"]["config"] = ModelConfig.from_dict(config).content_sum()
     path.write_text(json.dumps(config))
 
 
@@ -195,7 +195,7 @@ def test_other_files_cannot_be_recorded(graphs: Path, name: str) -> None:
     path = graphs / "config.json"
     config = json.loads(path.read_text())
     config["graphs"]["files"][name] = {"bytes": 1, "sha256": ""}
-    config["graphs"]["config"] = config_sum(config)
+    config["graphs"]["config"] = ModelConfig.from_dict(config).content_sum()
     path.write_text(json.dumps(config))
     assert name in refused(graphs)
 
@@ -205,7 +205,7 @@ def test_an_embedding_outside_the_weights_is_refused(graphs: Path, place: dict[s
     path = graphs / "config.json"
     config = json.loads(path.read_text())
     next(iter(config["graphs"]["embedding"].values())).update(place)
-    config["graphs"]["config"] = config_sum(config)
+    config["graphs"]["config"] = ModelConfig.from_dict(config).content_sum()
     path.write_text(json.dumps(config))
     assert "embedding" in refused(graphs)
 

@@ -17,7 +17,7 @@ from mellow.data.scenes.scene import Recording, Scene
 from mellow.data.scenes.signals import SAMPLE_RATE, Waveform
 from mellow.errors import DataError
 
-from .conftest import Lab, sound
+from ..conftest import Lab, sound
 
 COUNT = 300
 SLACK_S = 0.02  # two frames

@@ -13,7 +13,7 @@ from mellow.data.scenes import phrases
 from mellow.data.scenes.recordings import read_manifest, take_group
 from mellow.errors import DataError
 
-from .conftest import row, sound
+from ..conftest import row, sound
 
 SHARED = Path(__file__).parents[3] / "shared" / "audio" / "manifest.jsonl"
 Tables = Callable[..., None]

@@ -16,7 +16,7 @@ from mellow.data.scenes.recordings import read_manifest
 from mellow.data.scenes.store import audio_path, read_scenes, write_scenes
 from mellow.errors import DataError
 
-from .conftest import Lab
+from ..conftest import Lab
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
