@@ -16,7 +16,7 @@ from mellow.checkpoints.full import read_encoder
 from mellow.checkpoints.llama import LlamaFile
 from mellow.checkpoints.names import BUNDLED
 from mellow.config import ModelConfig
-from mellow.data.scenes.phrases import HELD_OUT, sounds
+from mellow.data.scenes.phrases import sounds
 from mellow.encoders import ENCODERS, CedConfig, EncoderConfig, EncoderSpec, encoder_spec
 from mellow.errors import ModelError, RecipeError
 from mellow.files import record
@@ -60,9 +60,9 @@ def class_names() -> list[str]:
     return [by_index[i] for i in range(len(by_index))]
 
 
-def muted_classes() -> list[int]:
-    """Indices of the classes that training never names."""
-    return sorted(index for key in HELD_OUT if (index := sounds()[key].index) is not None)
+def muted_classes(held_out: Iterable[str]) -> list[int]:
+    """Indices of the classes of sounds that training never names, by their keys."""
+    return sorted(index for key in held_out if (index := sounds()[key].index) is not None)
 
 
 def initial_model(recipe: ModelRecipe) -> MellowForConditionalGeneration:
