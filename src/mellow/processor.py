@@ -1,4 +1,4 @@
-"""The one preprocessing path: clips and text to model inputs, numpy only.
+"""The one preprocessing path from clips and text to model inputs, in numpy.
 
 Training, evaluation, the command line and exports all come through here.
 """
