@@ -53,6 +53,7 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
     base_model_prefix = "mellow"
     main_input_name = "input_ids"
     _supports_sdpa = True
+    _keys_to_ignore_on_load_missing: ClassVar[list[str]] = [r"num_batches_tracked$"]
     _no_split_modules: ClassVar[list[str]] = ["LlamaDecoderLayer", "GPT2Block"]
 
     def __init__(self, config: MellowConfig) -> None:
@@ -67,7 +68,9 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Parts initialise themselves; nothing is drawn again here."""
+        """Parts initialise themselves; only the counters of batch norms, which no checkpoint holds, are set here."""
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.num_batches_tracked is not None:
+            module.num_batches_tracked.zero_()
 
     def get_input_embeddings(self) -> Any:
         return self.language_model.get_input_embeddings()

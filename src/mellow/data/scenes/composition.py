@@ -32,7 +32,7 @@ def read_held_out(folder: Path) -> frozenset[str]:
 
 
 def write_composition(folder: Path, labelling: Labelling, *, seed: int) -> None:
-    """Write the sounds held out, the duplicates and the seed; DataError where the scenes there hold out other sounds."""
+    """Write what is held out, the duplicates and the seed; DataError where the scenes there hold out other sounds."""
     if (folder / COMPOSITION).exists() and read_held_out(folder) != labelling.held_out:
         raise DataError(f"{folder} holds scenes composed with other held-out sounds; name an empty folder or those.")
     content = {
