@@ -101,7 +101,14 @@ def encoder_of(recipe: ModelRecipe) -> tuple[EncoderSpec, EncoderConfig, dict[st
         spec = encoder_spec(recipe.encoder)
         return spec, spec.sizes(recipe.encoder_sizes), None
     path = Path(recipe.encoder)
+    if not path.exists():
+        raise RecipeError(
+            f"There is no encoder {recipe.encoder!r}; give CED's ONNX export, a directory that "
+            f"'mellow convert --encoder' has written, or one of {', '.join(ENCODERS)} for random weights."
+        )
     if path.is_dir():
+        if recipe.encoder_sizes:
+            raise RecipeError(f"The encoder {recipe.encoder} has its own sizes; leave encoder_sizes out.")
         spec, sizes, state = read_encoder(path)
         return spec, sizes, {name: torch.from_numpy(array) for name, array in state.items()}
     spec = encoder_spec("ced")
