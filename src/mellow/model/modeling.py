@@ -72,6 +72,13 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.num_batches_tracked is not None:
             module.num_batches_tracked.zero_()
 
+    def train(self, mode: bool = True) -> MellowForConditionalGeneration:
+        """As every module's, but a frozen encoder stays as it is: its batch norms would learn from each batch."""
+        super().train(mode)
+        if not any(parameter.requires_grad for parameter in self.encoder.parameters()):
+            self.encoder.eval()
+        return self
+
     def get_input_embeddings(self) -> Any:
         return self.language_model.get_input_embeddings()
 
