@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:  # `import mellow` answers at once
-    import numpy as np
+import numpy as np
 
 __all__ = ["Answer", "Clip", "Encoded", "Example", "StopReason", "WindowAnswer"]
 
