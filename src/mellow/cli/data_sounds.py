@@ -13,8 +13,8 @@ __all__ = ["sounds"]
 
 def sounds(
     text: Annotated[
-        str, typer.Argument(metavar="[TEXT]", help="Only sounds with this text in their key, name or category.")
-    ] = "",
+        str | None, typer.Argument(metavar="TEXT", help="Only sounds with this text in their key, name or category.")
+    ] = None,
 ) -> None:
     """List the sounds that recordings can be labelled with: key, name and category, separated by tabs.
 
@@ -22,7 +22,7 @@ def sounds(
     """
     from mellow.data.scenes.phrases import sounds as table
 
-    wanted = text.casefold()
+    wanted = (text or "").casefold()
     found = [row for sound in table().values() if wanted in (row := f"{sound.key}\t{sound.name}\t{sound.category}")]
     if not found:
         raise typer.BadParameter(f"no sound has {text!r} in its key, name or category.", param_hint="TEXT")
