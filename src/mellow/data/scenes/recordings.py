@@ -23,8 +23,8 @@ ESC_SOURCES = frozenset({"esc50_16k", "esc10_44k"})
 ESC_DEVELOPMENT_FOLD = 4
 DEVELOPMENT_PERCENT = 10
 BLOCK = 10  # numbered files of noise-of-life that count as one recording: neighbours were cut from one original
-AUDIO = (".aac", ".aif", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp3", ".mp4")
-AUDIO += (".oga", ".ogg", ".opus", ".wav", ".webm", ".wma")
+AUDIO = {".aac", ".aif", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp3", ".mp4", ".oga", ".ogg"}
+AUDIO |= {".opus", ".wav", ".webm", ".wma"}
 
 Row = Mapping[str, Any]
 Meaning = tuple[tuple[str, ...], Kind]
@@ -166,7 +166,7 @@ def _tell(rows: Sequence[Row], unknown: Collection[str], labelling: Labelling, w
 
 def _folder_rows(folder: Path) -> list[Row]:
     """A row for each recording in a folder of folders, which are named by their labels."""
-    rows = []
+    rows: list[Row] = []
     for path in sorted(folder.glob("*/**/*")):
         inside = path.relative_to(folder)
         if path.suffix.lower() in AUDIO and not any(part.startswith(".") for part in inside.parts) and path.is_file():
