@@ -46,9 +46,9 @@ def test_files_are_apart_from_the_architecture() -> None:
         ({"text_config": {"model_type": "evil"}}, "unknown language model 'evil'"),
         ({"text_config": {**LLAMA, "rope_parameters": {"rope_type": "yarn"}}}, "plain rotary"),
         ({"text_config": {**LLAMA, "num_hidden_layers": -1}}, "at least 1"),
-        ({"text_config": {"model_type": "gpt2", "n_embd": {"$ref": "x"}}}, "its sizes are numbers"),
+        ({"text_config": {"model_type": "gpt2", "n_embd": {"$ref": "x"}}}, "its sizes must be numbers"),
         ({"events": {"width": 4, "sounds": 2}}, "2 sounds, but names for 0"),
-        ({"events": {"width": 4}}, "impossible event head"),
+        ({"events": {"width": 4}}, "invalid event head"),
     ],
 )
 def test_what_is_refused_and_how(change: dict[str, Any], said: str) -> None:

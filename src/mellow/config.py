@@ -1,6 +1,6 @@
 """A model's config.json: its encoder, mapper and language model, read and checked in one place.
 
-What a model *is* (architecture, audio tags, choices) is apart from what is said of its *files* (`base`, `adapter`,
+The model (architecture, audio tags, choices) is kept apart from the records of its *files* (`base`, `adapter`,
 `weights`, `graphs`): equal models in other files have equal configs. Keys are an allow-list: nothing else in a
 config.json reaches any library.
 """
@@ -36,7 +36,7 @@ MODEL_KEYS = {
     "choice": {},
 }
 FILE_KEYS = ("base", "adapter", "weights", "graphs")
-HUGGING_FACE_KEYS = {  # what transformers writes into every config.json; of no meaning here
+HUGGING_FACE_KEYS = {  # written by transformers into every config.json; not used here
     "_name_or_path",
     "architectures",
     "chunk_size_feed_forward",
@@ -77,7 +77,7 @@ GPT2_KEYS = {
 
 @dataclass(frozen=True)
 class EventHeadConfig:
-    """Sizes of the event head. width: of its hidden layer; sounds: E, how many it knows."""
+    """Sizes of the event head. width: of its hidden layer; sounds: E, the number of its classes."""
 
     width: int
     sounds: int
@@ -90,10 +90,10 @@ class ModelConfig:
     spec, sizes: the encoder; text_config: transformers' config of the language model, as a dict with `model_type`.
     layout: `compact` (what we train) or `published` (Mellow v0, exactly).
     frames_per_row: encoder steps averaged into one audio token of the compact layout.
-    tags: settings of `text.tags.AudioTags`; empty: none are written into the prompt.
-    events: of the event head, whose sounds the tags name; None: there is none.
+    tags: settings of `text.tags.AudioTags`; empty: the prompt has no audio tags.
+    events: the event head, whose sounds the tags name; None: no event head.
     choice: settings of `answer.choose.ChoiceRule`.
-    files: what config.json says of the files that the model is made of, by FILE_KEYS.
+    files: records of the model's files in config.json, by FILE_KEYS.
     """
 
     spec: EncoderSpec
@@ -108,7 +108,7 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any], *, what: str = "The config") -> ModelConfig:
-        """Check the content of a config.json; what: how errors call it, as the beginning of a sentence.
+        """Check the content of a config.json; what: its name in messages, as the beginning of a sentence.
 
         Raises ModelError for unknown keys, and for kinds and sizes that there are not.
         """
@@ -118,13 +118,13 @@ class ModelConfig:
         found = {name: settings.get(name, default) for name, default in MODEL_KEYS.items()}
         for name, default in MODEL_KEYS.items():
             if isinstance(default, dict) and not isinstance(found[name] or {}, Mapping):
-                raise ModelError(f"{what} is damaged: {name} is {found[name]!r}, but it is an object.")
+                raise ModelError(f"{what} is damaged: {name} is {found[name]!r}, but must be an object.")
         if found["layout"] not in get_args(Layout):
             raise ModelError(f"Unknown layout {found['layout']!r}; known are {', '.join(get_args(Layout))}.")
         if isinstance(found["frames_per_row"], bool) or not isinstance(found["frames_per_row"], int):
             raise ModelError(f"{what} is damaged: frames_per_row is {found['frames_per_row']!r}, not a whole number.")
         if found["frames_per_row"] < 1:
-            raise ModelError(f"{what} is damaged: frames_per_row is {found['frames_per_row']}, but at least 1.")
+            raise ModelError(f"{what} is damaged: frames_per_row is {found['frames_per_row']}, but must be at least 1.")
         spec = encoder_spec(found["encoder"])
         tags = dict(found["tags"] or {})
         return cls(
@@ -164,18 +164,18 @@ class ModelConfig:
         return json.dumps(self.to_dict(), indent=2) + "\n"
 
     def with_files(self, **files: Any) -> ModelConfig:
-        """The same model in other files: none of the old records stay."""
+        """The same model in other files, without the old records."""
         return replace(self, files=files)
 
     def content_sum(self) -> str:
-        """The sha256 of all it says, whatever its layout in a file, but for what is recorded as `graphs.config`."""
+        """The sha256 of the content, independent of its layout in a file and without `graphs.config`."""
         content = json.loads(json.dumps(self.to_dict()))  # as it is read again: keys are texts, tuples are lists
         content.get("graphs", {}).pop("config", None)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def llama(self) -> LlamaSpec:
-        """Sizes of the language model; ModelError where it is no plain Llama."""
+        """Sizes of the language model; ModelError where it is not a plain Llama."""
         return LlamaSpec.from_config(self.text_config)
 
     @property
@@ -219,7 +219,7 @@ def read_json(directory: str | Path, name: str = "config.json") -> dict[str, Any
     """A JSON object in a model directory, not yet checked; ModelError where it is missing or damaged."""
     path = Path(directory) / name
     if not path.is_file():
-        raise ModelError(f"{directory} is no model directory: {name} is missing.")
+        raise ModelError(f"{directory} is not a model directory: {name} is missing.")
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -227,7 +227,7 @@ def read_json(directory: str | Path, name: str = "config.json") -> dict[str, Any
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}).") from None
     if not isinstance(settings, dict):
-        raise ModelError(f"{path} is damaged (it holds no object).")
+        raise ModelError(f"{path} is damaged (it is not a JSON object).")
     return settings
 
 
@@ -238,12 +238,12 @@ def _language_model(settings: Mapping[str, Any], what: str) -> dict[str, Any]:
         try:
             return LlamaSpec.from_config(settings).to_config()
         except ModelError as error:
-            raise ModelError(f"{what} has an impossible language model: {error}") from None
+            raise ModelError(f"{what} has an invalid language model: {error}") from None
     if kind != "gpt2":
         raise ModelError(f"{what} has an unknown language model {kind!r}; known are llama, gpt2.")
     sizes = {name: settings[name] for name in sorted(GPT2_KEYS & set(settings))}
     if not all(value is None or isinstance(value, bool | int | float | str) for value in sizes.values()):
-        raise ModelError(f"{what} has an impossible language model: its sizes are numbers.")
+        raise ModelError(f"{what} has an invalid language model: its sizes must be numbers.")
     return sizes
 
 
@@ -253,7 +253,7 @@ def _events(settings: Any, tags: Mapping[str, Any], what: str) -> EventHeadConfi
     try:
         head = EventHeadConfig(int(settings["width"]), int(settings["sounds"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{what} has an impossible event head ({type(error).__name__}: {error}).") from None
+        raise ModelError(f"{what} has an invalid event head ({type(error).__name__}: {error}).") from None
     named = len(tags.get("sounds") or ())
     if named != head.sounds or head.width < 1:
         raise ModelError(f"{what} has an event head of {head.sounds} sounds, but names for {named}.")

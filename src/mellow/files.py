@@ -14,16 +14,16 @@ from mellow.errors import ModelError
 
 __all__ = ["PARTIAL", "UnwritableError", "new_directory", "partial_path", "record", "replace_file", "sha256", "sync"]
 
-PARTIAL = ".part"  # the end of names of what is half-made
+PARTIAL = ".part"  # suffix of incomplete files and directories
 HASHED_AT_ONCE = 1 << 20
 
 
 class UnwritableError(ModelError):
-    """A model's directory cannot be written where it was wanted; nothing is wrong with the model."""
+    """A file or directory cannot be written; nothing is wrong with the model."""
 
 
 def sha256(path: Path) -> str:
-    """Of a file, in hexadecimal."""
+    """The sha256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(HASHED_AT_ONCE):
@@ -32,23 +32,23 @@ def sha256(path: Path) -> str:
 
 
 def record(path: Path) -> dict[str, int | str]:
-    """What a config tells of a file, by which it is known again: its bytes and sha256."""
+    """The record of a file in a config: its size in bytes and its sha256."""
     return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def partial_path(path: Path) -> Path:
-    """Where this process makes, or removes, the directory `path`: `.NAME.PID.part` beside it."""
+    """The temporary path at which this process makes or removes the directory `path`: `.NAME.PID.part` beside it."""
     return path.parent / f".{path.name}.{os.getpid()}{PARTIAL}"
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or directory is on disk; Windows knows no such thing of directories."""
+    """Wait until a file or directory is on disk; Windows cannot sync directories."""
     if path.is_dir():
         if os.name == "nt":
             return
         handle = os.open(path, os.O_RDONLY)
     else:
-        handle = os.open(path, os.O_RDWR)  # Windows syncs none that is only read
+        handle = os.open(path, os.O_RDWR)  # Windows does not sync files opened for reading
     try:
         os.fsync(handle)
     finally:
@@ -57,7 +57,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def replace_file(path: str | Path) -> Iterator[TextIO]:
-    """A text file that becomes `path` at the end, synced; after an error or a kill the old one, or none, is there."""
+    """A text file that becomes `path` at the end, synced; after an error or a kill, `path` is as before."""
     path = Path(path)
     partial = partial_path(path)
     try:
@@ -75,7 +75,7 @@ def replace_file(path: str | Path) -> Iterator[TextIO]:
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """A temporary directory beside `path`, whose files are synced; it becomes `path` at the end, or vanishes.
+    """A temporary directory beside `path`, whose files are synced; it becomes `path` at the end, or is removed.
 
     Raises ModelError where `path` exists already (an empty directory does not count), UnwritableError where it cannot
     be written.

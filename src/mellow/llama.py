@@ -20,8 +20,8 @@ class LlamaSpec:
     """Sizes of a Llama with silu, plain rotary positions and no biases; the defaults of its config are transformers'.
 
     vocabulary: tokens V; width, inner: of the residual stream D and inside the MLP; key_heads: of keys and values;
-    positions: the longest text it was trained on, in tokens; theta: base of the rotary frequencies; epsilon: of norms;
-    tied: the embedding is the output matrix, too.
+    positions: of its context, in tokens; theta: base of the rotary frequencies; epsilon: of norms;
+    tied: the embedding is the output matrix as well.
     """
 
     vocabulary: int
@@ -41,7 +41,7 @@ class LlamaSpec:
     def __post_init__(self) -> None:
         sizes = (self.vocabulary, self.width, self.inner, self.layers, self.heads, self.key_heads, self.head_width)
         if min(*sizes, self.positions) < 1:
-            raise ModelError(f"The sizes of a Llama are at least 1, and {self} has a smaller one.")
+            raise ModelError(f"The sizes of a Llama must be at least 1, and {self} has a smaller one.")
         if self.heads % self.key_heads:
             raise ModelError(f"A Llama's {self.heads} heads cannot share {self.key_heads} heads of keys and values.")
 
@@ -50,7 +50,7 @@ class LlamaSpec:
         """Read transformers' config (version 4 or 5) as a dict.
 
         Raises ModelError for another kind of language model, for Llamas of another architecture, and for missing or
-        impossible sizes.
+        invalid sizes.
         """
         kind = config.get("model_type", "llama")
         if kind != "llama":
@@ -80,7 +80,7 @@ class LlamaSpec:
         except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
             if isinstance(error, ModelError):
                 raise
-            raise ModelError(f"This is no Llama's config ({type(error).__name__}: {error}).") from None
+            raise ModelError(f"This is not the config of a Llama ({type(error).__name__}: {error}).") from None
 
     def to_config(self) -> dict[str, Any]:
         """As the keyword arguments of transformers' LlamaConfig, and its `model_type`."""
@@ -127,7 +127,7 @@ def _token(found: Any, default: int) -> int:
     return default if found is None else int(found[0] if isinstance(found, list | tuple) else found)
 
 
-# The language model of Mellow v0 (paper, section 3), as its checkpoint has it.
+# The language model of Mellow v0 (paper, section 3), with the sizes of its checkpoint.
 SMOLLM2_135M = LlamaSpec(
     vocabulary=49_152,
     width=576,

@@ -105,14 +105,14 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "trained part of another model": (
         lambda folder: change_config(folder, weights={"bytes": 5, "sha256": "ab"}),
-        "is not the part that config.json tells of",
+        "is not the file recorded in config.json",
     ),
     "no adapter settings": (lambda folder: change_config(folder, adapter={}), "rank and alpha"),
     "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer.json"),
     "tokenizer damaged": (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json is damaged"),
     "no trained part": (
         lambda folder: (folder / "trained.safetensors").unlink(),
-        "lacks its part trained.safetensors",
+        "has no trained.safetensors",
     ),
     "trained part cut": (
         lambda folder: os.truncate(folder / "trained.safetensors", 5000),
@@ -132,7 +132,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a trained tensor has another shape": (
         lambda folder: change_trained(folder, lambda t: t.update({"mapper.norm.bias": np.zeros(3, np.float32)})),
-        "unfit shapes",
+        "wrong shapes",
     ),
     "a scale is missing": (
         lambda folder: change_trained(folder, lambda t: t.pop("mapper.linear1.weight.scale")),
@@ -169,7 +169,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "base of another size": (
         lambda folder: os.truncate(folder / "base.gguf", 99),
-        "its size is not that in config.json",
+        "its size is not the one in config.json",
     ),
     "base not a gguf": (
         lambda folder: (folder / "base.gguf").write_bytes(b"\0" * (folder / "base.gguf").stat().st_size),
@@ -179,13 +179,13 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: change_config(
             folder, text_config={**json.loads((folder / "config.json").read_text())["text_config"], "hidden_size": 32}
         ),
-        "unfit shapes",
+        "wrong shapes",
     ),
-    "base without a hash": (lambda folder: change_config(folder, base={"file": "base.gguf"}), "the sha256 of its base"),
+    "base without a hash": (lambda folder: change_config(folder, base={"file": "base.gguf"}), "no sha256 of the base"),
     "unknown rule for choices": (lambda folder: change_config(folder, choice={"luck": 1}), "rule for choices .*luck"),
     "base that is nowhere": (
         lambda folder: change_config(folder, base={"file": "other.gguf"}),
-        "other.gguf of .* is missing here and in the bundled model",
+        "other.gguf of .* is missing there and in the bundled model",
     ),
 }
 
@@ -235,7 +235,7 @@ def test_weights_of_one_part_changed_within_their_size_are_found(
     content[-10] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(ModelError, match="is damaged: it is not what was written"):
+    with pytest.raises(ModelError, match="is damaged: its content has changed"):
         mellow.load(folder, device="cpu")
 
 

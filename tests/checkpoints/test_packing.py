@@ -58,5 +58,5 @@ def test_a_matrix_without_a_scale_for_each_row_is_found(scale: np.ndarray | None
     packed = pack({"m": np.ones((64, 64), np.float32)})
     check_packed(packed)
     del packed["m.scale"]
-    with pytest.raises(ValueError, match="m lacks a scale"):
+    with pytest.raises(ValueError, match="m has no scale"):
         check_packed(packed if scale is None else {**packed, "m.scale": scale})

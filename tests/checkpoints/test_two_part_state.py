@@ -58,7 +58,7 @@ def test_names_and_shapes_that_differ_are_named(tiny_settings: dict[str, Any]) -
     config = ModelConfig.from_dict(tiny_settings)
     found = config.shapes()
     check_shapes(found, config, what="The model x")
-    with pytest.raises(ModelError, match=r"unfit shapes \(mapper.norm.bias has \(3,\), not \(128,\)\)"):
+    with pytest.raises(ModelError, match=r"wrong shapes \(mapper.norm.bias has \(3,\), not \(128,\)\)"):
         check_shapes(found | {"mapper.norm.bias": (3,)}, config, what="The model x")
     with pytest.raises(KeyMapError, match=r"0 missing \[\], 1 unknown \['x'\]"):
         check_shapes(found | {"x": (3,)}, config, what="The model x")

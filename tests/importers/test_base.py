@@ -196,7 +196,7 @@ def test_a_gguf_with_an_unknown_tensor_is_an_error(tiny_gguf: Path, tmp_path: Pa
 
 def test_a_gguf_without_a_field_is_an_error(tiny_gguf: Path, tmp_path: Path) -> None:
     path = copy_gguf(tiny_gguf, tmp_path / "base.gguf", without="llama.attention.head_count")
-    with pytest.raises(ModelError, match=r"lacks the GGUF field 'llama.attention.head_count'"):
+    with pytest.raises(ModelError, match=r"has no GGUF field 'llama.attention.head_count'"):
         LlamaFile(path)
 
 

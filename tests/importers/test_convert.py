@@ -148,10 +148,10 @@ def damaged(directory: Path, tmp_path: Path, name: str, change: Callable[[bytes]
 
 def test_damaged_directories(published_dir: Path, tmp_path: Path) -> None:
     flipped = damaged(published_dir, tmp_path, WEIGHTS, lambda content: content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(ModelError, match="is damaged: it is not what was written"):
+    with pytest.raises(ModelError, match="is damaged: its content has changed"):
         load_checkpoint(flipped, verify=True)
     cut = damaged(published_dir, tmp_path, WEIGHTS, lambda content: content[: len(content) // 2])
-    with pytest.raises(ModelError, match="is damaged: it is not what was written"):
+    with pytest.raises(ModelError, match="is damaged: its content has changed"):
         load_checkpoint(cut)
     for content in (b"{", b"[]", b'{"encoder": "owl"}'):
         broken = damaged(published_dir, tmp_path, "config.json", lambda _, content=content: content)  # type: ignore[misc]
@@ -160,7 +160,7 @@ def test_damaged_directories(published_dir: Path, tmp_path: Path) -> None:
     for name in ("config.json", WEIGHTS, "tokenizer.json"):
         shutil.copytree(published_dir, tmp_path / "copy", dirs_exist_ok=True)
         (tmp_path / "copy" / name).unlink()
-        with pytest.raises(ModelError, match=f"{name} is missing|lacks its (weights|part)"):
+        with pytest.raises(ModelError, match=f"{name} is missing|has no {name}"):
             mellow.load(tmp_path / "copy")
 
 
@@ -168,7 +168,7 @@ def test_shapes_that_do_not_fit(published_dir: Path, tmp_path: Path) -> None:
     settings = json.loads((published_dir / "config.json").read_text())
     settings["text_config"]["intermediate_size"] = 32
     other = damaged(published_dir, tmp_path, "config.json", lambda _: json.dumps(settings).encode())
-    with pytest.raises(ModelError, match="has tensors of unfit shapes"):
+    with pytest.raises(ModelError, match="has tensors of wrong shapes"):
         load_checkpoint(other)
 
 
@@ -208,7 +208,7 @@ def test_a_model_is_no_encoder(published_dir: Path, tmp_path: Path) -> None:
     settings = json.loads((published_dir / "config.json").read_text())
     del settings["encoder"]
     (tmp_path / "config.json").write_text(json.dumps(settings))
-    with pytest.raises(ModelError, match="is no encoder directory"):
+    with pytest.raises(ModelError, match="is not an encoder directory"):
         read_encoder(tmp_path)
 
 

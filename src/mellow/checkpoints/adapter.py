@@ -1,8 +1,8 @@
-"""Two-part models: a base language model in a 4-bit GGUF that training never changes, and what was trained.
+"""Adapter checkpoints: a base language model in a 4-bit GGUF, unchanged by training, and the trained tensors.
 
 MODEL_DIR/config.json           the model's config; `base` names the GGUF and its sha256, `adapter` its rank and alpha,
                                 `weights` the bytes and sha256 of trained.safetensors
-MODEL_DIR/trained.safetensors   encoder, mapper, event head and low-rank adapters; matrices in int8 (`packing`)
+MODEL_DIR/trained.safetensors   encoder, mapper, event head and low-rank adapters; matrices in int8 (`int8`)
 MODEL_DIR/tokenizer.json
 MODEL_DIR/base.gguf             only in the directory that ships it; others find it in the bundled model
 """
@@ -33,16 +33,16 @@ LANGUAGE_MODEL = "language_model."
 
 
 class AdapterState(Mapping[str, np.ndarray]):
-    """All tensors of a two-part model, float32, by the names of our modules; a tied output matrix is left out.
+    """All tensors of an adapter checkpoint, float32, by the names of our modules; a tied output matrix is left out.
 
-    Each is restored, and its adapter merged, when it is asked for, so no more than one is held at a time.
+    Each is unpacked, and its adapter merged, when it is read, so that only one is in memory at a time.
     shapes: of each tensor, by name.
     """
 
     def __init__(self, base: LlamaFile, packed: Mapping[str, np.ndarray], *, scale: float) -> None:
-        """packed: the trained part as it is stored; scale: alpha over rank of the adapters.
+        """packed: the trained tensors as they are stored; scale: alpha over rank of the adapters.
 
-        Raises ModelError for a tensor of the language model that is not half of an adapter, or one that does not fit.
+        Raises ModelError for an incomplete adapter, or one whose shape does not match its matrix.
         """
         self.base, self.packed, self.scale = base, packed, scale
         own = {name: packed[name].shape for name in packed_names(packed) if not name.startswith(LANGUAGE_MODEL)}
@@ -53,9 +53,9 @@ class AdapterState(Mapping[str, np.ndarray]):
 
     @classmethod
     def open(cls, directory: Path, config: ModelConfig, *, verify: bool) -> AdapterState:
-        """Open a two-part directory; verify: the sha256 of base and trained part, too (0.1 s).
+        """Open a model directory; verify: also check the sha256 of base and trained tensors (0.1 s).
 
-        Raises ModelError naming the part that is missing, damaged or unfit.
+        Raises ModelError naming the file that is missing, damaged or incompatible.
         """
         base = find_base(directory, config.files, verify=verify)
         packed = _read_packed(directory)
@@ -64,13 +64,11 @@ class AdapterState(Mapping[str, np.ndarray]):
             (directory / TRAINED).stat().st_size != recorded.get("bytes")
             or (verify and sha256(directory / TRAINED) != recorded.get("sha256"))
         ):
-            raise ModelError(f"{directory / TRAINED} is not the part that config.json tells of; save the model again.")
+            raise ModelError(f"{directory / TRAINED} is not the file recorded in config.json; save the model again.")
         try:
             scale = float(config.files["adapter"]["alpha"]) / float(config.files["adapter"]["rank"])
         except (KeyError, TypeError, ValueError, ZeroDivisionError):
-            raise ModelError(
-                f"The model {directory} does not tell the rank and alpha of its adapters in config.json."
-            ) from None
+            raise ModelError(f"The config.json of {directory} has no rank and alpha of the adapters.") from None
         state = cls(LlamaFile(base), packed, scale=scale)
         check_shapes(state.shapes, config, what=f"The model {directory}")
         return state
@@ -100,7 +98,7 @@ class AdapterState(Mapping[str, np.ndarray]):
         found = {name for name in packed_names(self.packed) if name.rpartition(".")[0] == stem}
         whole = self.shapes.get(f"{stem}.weight")
         if whole is None or found != {f"{stem}.lora_A", f"{stem}.lora_B"}:
-            raise ModelError(f"The adapter {stem} is no pair lora_A, lora_B for a matrix of the base language model.")
+            raise ModelError(f"The adapter {stem} is not a pair lora_A, lora_B for a matrix of the language model.")
         shape_A, shape_B = (self.packed[f"{stem}.lora_{half}"].shape for half in "AB")
         if (shape_B[0], *shape_A[1:]) != whole or shape_B[1:] != shape_A[:1]:
             raise ModelError(f"The adapter {stem} has the wrong shape for its matrix of the base language model.")
@@ -114,12 +112,12 @@ def write_adapter(
     tokenizer: str | Path,
     base: str | Path | None = None,
 ) -> None:
-    """Write a two-part model: whoever is killed leaves the old one, or one that is refused as a mixture of both.
+    """Write an adapter checkpoint; if the process is killed, the old one stays, or a mixture that loading refuses.
 
     config: the model's, with its `base` and `adapter`.
     trained: tensors by name: `encoder.*`, `mapper.*`, `events.*` and, for each adapted matrix of the language model,
         `language_model.<module>.lora_A` (rank, in) and `.lora_B` (out, rank).
-    base: the GGUF, copied beside the rest; None where it is the bundled one.
+    base: the GGUF, copied into the directory; None for the bundled one.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -140,14 +138,14 @@ def write_adapter(
 
 
 def read_trained(directory: Path) -> dict[str, np.ndarray]:
-    """The trained part, unpacked to float32; ModelError where it is missing or damaged."""
+    """The trained tensors, unpacked to float32; ModelError where they are missing or damaged."""
     return unpack(_read_packed(directory))
 
 
 def _read_packed(directory: Path) -> dict[str, np.ndarray]:
     path = directory / TRAINED
     if not path.is_file():
-        raise ModelError(f"The model {directory} lacks its part {TRAINED}.")
+        raise ModelError(f"The model {directory} has no {TRAINED}.")
     try:
         packed = load_file(str(path))
         check_packed(packed)

@@ -1,12 +1,12 @@
-"""The user's cache of models that were made once: prepared graphs and converted checkpoints, at most MOST_BYTES.
+"""The user's cache of models: prepared graphs and converted checkpoints, at most MOST_BYTES.
 
-CACHE/models/NAME        a model directory, whole; its time is that of its last use
+CACHE/models/NAME        a complete model directory; its modification time is that of its last use
 CACHE/models/NAME.lock   held while it is made or removed
-CACHE/models/.NAME.*     one that is being made, or was when its process was killed
+CACHE/models/.NAME.*     one that is being made, or was being made when its process was killed
 CACHE/verified.json      which files were checked, and when (see `checkpoints.verified`)
 
-CACHE is the platform's folder for caches (~/.cache/mellow on Linux), or MELLOW_CACHE. Beyond MOST_BYTES the models that
-were not used for longest are removed.
+CACHE is the platform's folder for caches (~/.cache/mellow on Linux), or MELLOW_CACHE. Beyond MOST_BYTES the least
+recently used models are removed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_BYTES = 4 << 30  # six of Mellow v0, or some twenty of the bundled model
 
 @dataclass(frozen=True)
 class Entry:
-    """A model in the cache. size: in bytes; used: when last, in seconds since 1970."""
+    """A model in the cache. size: in bytes; used: time of the last use, in seconds since 1970."""
 
     path: Path
     size: int
@@ -38,18 +38,18 @@ class Entry:
 
 
 def cache_folder() -> Path:
-    """Where all that is cached lies; it may not be there yet."""
+    """The folder of the cache; it may not exist yet."""
     named = os.environ.get("MELLOW_CACHE")
     return Path(named) if named else user_cache_path("mellow")
 
 
 def models_folder() -> Path:
-    """Where the models lie; it may not be there yet."""
+    """The folder of the models; it may not exist yet."""
     return cache_folder() / "models"
 
 
 def touch(directory: Path) -> None:
-    """Note that a model is used now, where that can be written."""
+    """Record that a model is used now, if the cache is writable."""
     with contextlib.suppress(OSError):
         os.utime(directory)
 

@@ -1,4 +1,4 @@
-"""Full checkpoints and encoders: a directory with all weights in one safetensors file, written whole or not at all.
+"""Full checkpoints and encoders: a directory with all weights in one safetensors file, written atomically.
 
 MODEL_DIR/config.json         the model's config (`mellow.config`); of an encoder, only its kind and sizes; `weights`:
                               bytes and sha256 of the weights
@@ -36,13 +36,13 @@ __all__ = [
 ]
 
 WEIGHTS = "model.safetensors"
-COUNTER = "num_batches_tracked"  # of batch norms: used by no one, not stored
+COUNTER = "num_batches_tracked"  # of batch norms: not used, not stored
 TIED = "language_model.lm_head.weight"
 Arrays = Mapping[str, np.ndarray]
 
 
 class FullState(Mapping[str, np.ndarray]):
-    """All tensors of a full checkpoint or an encoder, each read when it is asked for.
+    """All tensors of a full checkpoint or an encoder, read one by one.
 
     shapes: of each tensor, by name. Raises ModelError for a file that is damaged.
     """
@@ -58,9 +58,9 @@ class FullState(Mapping[str, np.ndarray]):
 
     @classmethod
     def open(cls, directory: Path, config: ModelConfig, *, verify: bool) -> FullState:
-        """The weights of a model directory; verify: their sha256, too, not only their size.
+        """The weights of a model directory; verify: also check their sha256, not only their size.
 
-        Raises ModelError naming the part that is missing, damaged or unfit.
+        Raises ModelError naming the file that is missing, damaged or incompatible.
         """
         state = cls(check_weights(directory, config.files.get("weights") or {}, verify=verify))
         if config.is_llama:
@@ -105,11 +105,11 @@ def write_encoder(directory: str | Path, *, spec: EncoderSpec, sizes: EncoderCon
 
 
 def read_encoder(directory: str | Path) -> tuple[EncoderSpec, EncoderConfig, FullState]:
-    """Kind, sizes and tensors of an encoder directory; ModelError names the part that is missing or damaged."""
+    """Kind, sizes and tensors of an encoder directory; ModelError names the file that is missing or damaged."""
     directory = Path(directory)
     settings = read_json(directory)
     if not {"encoder", "encoder_config", "weights"} <= set(settings):
-        raise ModelError(f"{directory} is no encoder directory; make one with 'mellow convert --encoder'.")
+        raise ModelError(f"{directory} is not an encoder directory; make one with 'mellow convert --encoder'.")
     spec = encoder_spec(settings["encoder"])
     sizes = spec.sizes(settings["encoder_config"])
     state = FullState(check_weights(directory, settings["weights"]))
@@ -118,26 +118,26 @@ def read_encoder(directory: str | Path) -> tuple[EncoderSpec, EncoderConfig, Ful
 
 
 def check_shapes(found: Mapping[str, tuple[int, ...]], config: ModelConfig, *, what: str) -> None:
-    """Compare the tensors of a model with its config: KeyMapError for names, ModelError for shapes that do not fit.
+    """Compare the tensors of a model with its config: KeyMapError for names, ModelError for shapes that differ.
 
-    what: how errors call the model, as the beginning of a sentence.
+    what: the model in messages, as the beginning of a sentence.
     """
     _compare(config.shapes(), found, what=what)
 
 
 def check_weights(directory: Path, weights: Mapping[str, Any], *, verify: bool = True) -> Path:
-    """The weights' file of a directory, if its size (and sha256, once a day) are those recorded; else ModelError."""
+    """The weights file of a directory; ModelError unless its size (and sha256, once a day) are those recorded."""
     path = directory / WEIGHTS
     if not path.is_file():
-        raise ModelError(f"The model {directory} lacks its weights, {WEIGHTS}.")
+        raise ModelError(f"The model {directory} has no {WEIGHTS}.")
     found = stamps(directory, ["config.json", WEIGHTS])
-    sound = path.stat().st_size == weights.get("bytes", path.stat().st_size)
-    if sound and verify and "sha256" in weights and not is_remembered(directory, found):
-        sound = sha256(path) == weights["sha256"]
-        if sound:
+    is_intact = path.stat().st_size == weights.get("bytes", path.stat().st_size)
+    if is_intact and verify and "sha256" in weights and not is_remembered(directory, found):
+        is_intact = sha256(path) == weights["sha256"]
+        if is_intact:
             remember(directory, found)
-    if not sound:
-        raise ModelError(f"{path} is damaged: it is not what was written; convert or fetch the model again.")
+    if not is_intact:
+        raise ModelError(f"{path} is damaged: its content has changed; convert or fetch the model again.")
     return path
 
 
@@ -146,11 +146,11 @@ def _compare(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[
     check_total(set(expected), set(kept), what=what)
     for name, shape in expected.items():
         if kept[name] != shape:
-            raise ModelError(f"{what} has tensors of unfit shapes ({name} has {kept[name]}, not {shape}).")
+            raise ModelError(f"{what} has tensors of wrong shapes ({name} has {kept[name]}, not {shape}).")
 
 
 def _write_weights(folder: Path, state: Arrays) -> dict[str, Any]:
-    """Write the arrays; returns what is recorded of the file."""
+    """Write the arrays; returns the record of the file."""
     path = folder / WEIGHTS
     arrays = {name: np.ascontiguousarray(array) for name, array in state.items() if not name.endswith(COUNTER)}
     save_file(arrays, str(path), metadata={"format": "pt"})

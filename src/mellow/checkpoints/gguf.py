@@ -1,10 +1,10 @@
-"""Reading GGUF, the file of a 4-bit language model: the settings that a Llama needs, and its tensors one at a time.
+"""Reading GGUF files of 4-bit language models: the fields that a Llama needs, and its tensors one at a time.
 
-Everything in the file is bounded before it is believed. Settings that are not in WANTED are passed over without being
-built: lists of words, and chat templates, which other programs have rendered to their harm.
+All counts and lengths in the file are checked against bounds. Fields that are not in WANTED are skipped without being
+parsed: vocabularies, and chat templates, whose rendering has been a vulnerability of other programs.
 
-The `gguf` package reads these files too, and writes ours; but it takes seconds to parse the lists of words that stand
-in front of the weights, which nobody here wants, and a second for an embedding (docs/log.md). The format is described
+The `gguf` package reads these files as well, and writes ours; but it needs seconds to parse the vocabulary in front of
+the weights, which is not used here, and a second for an embedding (docs/log.md). The format is described
 at https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, blocks in ggml-quants.c.
 
 Shapes: N rows, K columns, G blocks of BLOCK numbers, S bytes of a block.
@@ -28,7 +28,7 @@ __all__ = ["KINDS", "GgufFile", "GgufTensor"]
 BLOCK = 32  # numbers that share a scale
 TEXT, ARRAY = 8, 9
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-ALIGNMENT = 32  # bytes, where the file does not tell
+ALIGNMENT = 32  # bytes, the default
 WANTED = frozenset(
     [
         "general.alignment",
@@ -45,13 +45,13 @@ WANTED = frozenset(
 MOST_FIELDS = 1024  # SmolLM2's file has 37
 MOST_TENSORS = 1 << 16
 LONGEST_NAME = 256  # bytes
-LONGEST_TEXT = 1 << 24  # bytes, of settings that are passed over, too
+LONGEST_TEXT = 1 << 24  # bytes, also of fields that are skipped
 LONGEST_LIST = 1 << 20  # entries; the largest vocabularies have a quarter of that
-MOST_DIMENSIONS = 4  # as ggml has it
+MOST_DIMENSIONS = 4  # as in ggml
 
 
 class Kind(NamedTuple):
-    """How numbers are stored: plainly in a dtype, or in blocks of `bits`, with a smallest value or around zero."""
+    """How numbers are stored: in a dtype, or in blocks of `bits` with or without a smallest value."""
 
     name: str
     bits: int
@@ -84,7 +84,7 @@ class GgufTensor:
     content: np.ndarray
 
     def array(self) -> np.ndarray:
-        """The values, float32, in memory of their own."""
+        """The values as a new float32 array."""
         if self.kind.dtype:
             return self.content.view(self.kind.dtype).astype(np.float32).reshape(self.shape)
         blocks_GS = self.content.reshape(-1, self.kind.block_bytes)
@@ -101,7 +101,7 @@ class GgufTensor:
 
 @dataclass(frozen=True, eq=False)
 class GgufFile:
-    """fields: the numbers that are wanted, by name; tensors: by name."""
+    """fields: the numbers of WANTED, by name; tensors: by name."""
 
     path: Path
     fields: dict[str, int | float]
@@ -109,7 +109,7 @@ class GgufFile:
 
     @classmethod
     def open(cls, path: str | Path) -> GgufFile:
-        """Map a file and read what it holds; ModelError where it is missing, damaged or in kinds not known here."""
+        """Map a file and read its header; ModelError where it is missing, damaged or of an unsupported kind."""
         path = Path(path)
         if not path.is_file():
             raise ModelError(
@@ -119,7 +119,7 @@ class GgufFile:
             return cls(path, *_Reading(np.memmap(path, mode="r")).everything())
         except _UnknownKindError as error:
             raise ModelError(
-                f"The base language model {path} is stored in a way not known here ({error}); make a copy with "
+                f"The base language model {path} has an unsupported kind of tensor ({error}); make a copy with "
                 f"'mellow base fetch --language-model'."
             ) from None
         except (ValueError, OSError, OverflowError, struct.error) as error:
@@ -127,9 +127,7 @@ class GgufFile:
 
     def field(self, name: str) -> Any:
         if name not in self.fields:
-            raise ModelError(
-                f"{self.path} lacks the GGUF field {name!r}; only Llama files can be a base language model."
-            )
+            raise ModelError(f"{self.path} has no GGUF field {name!r}; only Llama files can be a base language model.")
         return self.fields[name]
 
 
@@ -138,7 +136,7 @@ class _UnknownKindError(Exception):
 
 
 class Place(NamedTuple):
-    """Where a tensor lies: shape as numpy counts it, number of its kind, bytes from where tensors begin."""
+    """The place of a tensor: shape in numpy's order, number of its kind, offset in bytes from the first tensor."""
 
     name: str
     shape: tuple[int, ...]
@@ -147,19 +145,19 @@ class Place(NamedTuple):
 
     @property
     def length(self) -> int:
-        """Its bytes; raises for kinds that are not known, and rows that are no whole blocks."""
+        """Its size in bytes; raises for unknown kinds, and rows that are not made of whole blocks."""
         if self.number not in KINDS:
             raise _UnknownKindError(f"{self.name} is of the kind {self.number}")
         kind, count = KINDS[self.number], math.prod(self.shape)
         if kind.dtype:
             return count * kind.bits // 8
         if not self.shape or self.shape[-1] % BLOCK:
-            raise ValueError(f"{self.name} has rows that are no whole blocks")
+            raise ValueError(f"{self.name} has rows that are not made of whole blocks")
         return count // BLOCK * kind.block_bytes
 
 
 class _Reading:
-    """A place in the file that moves on with everything that is read."""
+    """A cursor in the file that advances with every read."""
 
     def __init__(self, content: np.ndarray) -> None:
         self.content = content
@@ -169,7 +167,7 @@ class _Reading:
     def everything(self) -> tuple[dict[str, int | float], dict[str, GgufTensor]]:
         magic, version, tensors, fields = self.take("4sIQQ")
         if magic != b"GGUF" or version not in (2, 3):
-            raise ValueError("it is no GGUF of version 2 or 3")
+            raise ValueError("it is not a GGUF of version 2 or 3")
         bounded(fields, MOST_FIELDS, "settings")
         bounded(tensors, MOST_TENSORS, "tensors")
         found = dict(filter(None, (self.field() for _ in range(fields))))
@@ -194,13 +192,13 @@ class _Reading:
         return str(self.take(f"{length}s")[0], "utf-8")
 
     def field(self) -> tuple[str, int | float] | None:
-        """Name and number of a setting that is wanted; None for others, which are passed over."""
+        """Name and number of a field of WANTED; None for others, which are skipped."""
         name, (kind,) = self.name(), self.take("I")
         if name not in WANTED:
             self.skip(kind)
             return None
         if kind not in SCALARS:
-            raise ValueError(f"{name} is no number")
+            raise ValueError(f"{name} is not a number")
         return name, self.take(SCALARS[kind])[0]
 
     def skip(self, kind: int) -> None:
@@ -211,7 +209,7 @@ class _Reading:
         elif inner in SCALARS:
             self.at += count * struct.calcsize(f"<{SCALARS[inner]}")
         else:
-            raise ValueError(f"a setting is of the kind {inner}")
+            raise ValueError(f"a field is of the kind {inner}")
 
     def skip_texts(self, count: int) -> None:
         """A hundred thousand words and merges."""
@@ -249,9 +247,9 @@ class _Reading:
 
 
 def bounded(count: int, most: int, what: str) -> None:
-    """Raise ValueError for more of something than any file has that is meant well."""
+    """Raise ValueError for a count beyond that of any genuine file."""
     if count > most:
-        raise ValueError(f"it has {count} {what}, and {most} are the most")
+        raise ValueError(f"it has {count} {what}, but at most {most} are allowed")
 
 
 def _halves(bytes_G2: np.ndarray) -> np.ndarray:
@@ -260,7 +258,7 @@ def _halves(bytes_G2: np.ndarray) -> np.ndarray:
 
 
 def _steps(bytes_GS: np.ndarray, bits: int) -> np.ndarray:
-    """Whole numbers (G, BLOCK): fifth bits stand in front, the first half of a block in the lower halves of bytes."""
+    """Integers (G, BLOCK): fifth bits come first; the first half of a block is in the lower halves of the bytes."""
     if bits == 8:
         return bytes_GS.view(np.int8)
     low_GH = bytes_GS[:, 4 * (bits - 4) :]

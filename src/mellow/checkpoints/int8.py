@@ -1,4 +1,4 @@
-"""What was trained, in a quarter of its size: matrices in int8 with one float32 scale per row."""
+"""Trained tensors in a quarter of their size: matrices in int8 with one float32 scale per row."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def check_packed(packed: Mapping[str, np.ndarray]) -> None:
     """Raise ValueError where a matrix in int8 has no scale for each of its rows."""
     for name, array in packed.items():
         if array.dtype == np.int8 and (name + SCALE not in packed or packed[name + SCALE].shape != array.shape[:1]):
-            raise ValueError(f"{name} lacks a scale for each of its rows")
+            raise ValueError(f"{name} has no scale for each of its rows")
 
 
 def _common_step(flat: np.ndarray) -> float | None:
@@ -58,7 +58,7 @@ def _common_step(flat: np.ndarray) -> float | None:
     values = np.unique(flat)
     if not 1 < len(values) <= 256:
         return None
-    whole = values / float(np.diff(values).min())  # not yet exact: the difference has the rounding errors of both
+    whole = values / float(np.diff(values).min())  # approximate: the difference has the rounding errors of both values
     if np.abs(whole).max() >= 127.5 or not np.allclose(whole, np.rint(whole), atol=1e-2):
         return None
     largest = int(np.abs(values).argmax())

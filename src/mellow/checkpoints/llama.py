@@ -48,7 +48,7 @@ class LlamaFile:
     """The tensors of a file under the names of transformers' LlamaForCausalLM, without the tied `lm_head`.
 
     spec: its sizes; shapes: of each tensor, by name.
-    Raises ModelError or KeyMapError for a file that is missing, damaged, or no Llama with tied embeddings.
+    Raises ModelError or KeyMapError for a file that is missing, damaged, or not a Llama with tied embeddings.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -61,9 +61,9 @@ class LlamaFile:
         self.shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """A tensor, float32, in memory of its own.
+        """A tensor as a new float32 array.
 
-        GGUF stores query and key rows in llama.cpp's interleaved rotary order; they are put back into halves.
+        GGUF stores query and key rows in llama.cpp's interleaved rotary order; they are converted to halves.
         """
         array = self.tensors[name].array()
         heads = next((heads for role, heads in self.heads.items() if role in name), 0)

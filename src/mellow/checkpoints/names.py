@@ -1,4 +1,4 @@
-"""The names of models: what travels with the package, and what the hub has."""
+"""The names of models: those that are bundled, and those on the hub."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ __all__ = ["obtain", "remove", "sweep"]
 
 
 def obtain(name: str, make: Callable[[Path], object], *, is_sound: Callable[[Path], bool]) -> Path:
-    """The directory of a model in the cache, made if it is not there or not sound.
+    """The directory of a model in the cache, made if it is missing or damaged.
 
-    make: writes the directory it is given, whole or not at all. Processes that want the same model wait for one.
+    make: writes the directory it is given, completely or not at all. Processes that need the same model wait for one.
     Raises OSError where the cache cannot be written.
     """
     folder = models_folder()
@@ -35,7 +35,7 @@ def obtain(name: str, make: Callable[[Path], object], *, is_sound: Callable[[Pat
 
 
 def remove(found: Sequence[Entry]) -> Sequence[Entry]:
-    """Remove models; returns those that another process holds, or that cannot be removed."""
+    """Remove models; returns those that another process uses, or that cannot be removed."""
     busy = []
     for entry in found:
         try:
@@ -47,7 +47,7 @@ def remove(found: Sequence[Entry]) -> Sequence[Entry]:
 
 
 def sweep() -> None:
-    """Remove what killed processes left half-made."""
+    """Remove incomplete directories of killed processes."""
     for path in models_folder().glob(f".*{PARTIAL}"):
         name = path.name[1:].rsplit(".", 2)[0]  # of `partial_path`
         with contextlib.suppress(Timeout, OSError), FileLock(_lock(path.with_name(name)), timeout=0):
@@ -55,7 +55,7 @@ def sweep() -> None:
 
 
 def _trim(*, kept: str) -> None:
-    """Remove what killed processes left, and what was not used for longest until the rest is small enough."""
+    """Remove incomplete directories, then the least recently used models until the cache is small enough."""
     sweep()
     found = list(entries())
     total = sum(entry.size for entry in found)
@@ -66,7 +66,7 @@ def _trim(*, kept: str) -> None:
 
 
 def _delete(directory: Path) -> None:
-    """Out of sight at once, or, where Windows has a file of it in use, not at all."""
+    """Remove a directory at once, or, where Windows has one of its files in use, not at all."""
     if directory.is_dir():
         gone = partial_path(directory)
         shutil.rmtree(gone, ignore_errors=True)

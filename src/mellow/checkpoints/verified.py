@@ -1,8 +1,8 @@
-"""Files checked by content: their sha256 once a day, in between by what any writing to them changes.
+"""Checks of files by content: their sha256 once a day, in between their size, inode and times.
 
-CACHE/verified.json remembers, for each directory, the size, inode and times of files whose content was found right. A
-file that was written to, or put in another's place, has other times and is read again. What is not seen until the day
-is over is content that changes beneath the file system, as on a failing disk.
+CACHE/verified.json records, for each directory, the size, inode and times of files whose content was correct. A file
+that was written to or replaced has other times, and its content is checked again. Content that changes without the file
+system, as on a failing disk, is noticed a day later at most.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FILE = "verified.json"
 
 
 def check_contents(directory: Path, files: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The name of the first file whose size or sha256 is not what `files` records; None where all are right."""
+    """The name of the first file whose size or sha256 is not the recorded one; None where all are correct."""
     for name, recorded in files.items():
         path = directory / name
         if path.stat().st_size != recorded["bytes"] or sha256(path) != recorded["sha256"]:
@@ -36,13 +36,13 @@ def check_contents(directory: Path, files: Mapping[str, Mapping[str, Any]]) -> s
 
 
 def stamps(directory: Path, names: Sequence[str]) -> Stamps:
-    """By what any writing to files is seen; on Windows, which has the time of creation instead of the last, by less."""
+    """Facts that every write to a file changes; on Windows st_ctime is the time of creation and does not help."""
     found = {name: (directory / name).stat() for name in names}
     return {name: [s.st_size, s.st_dev, s.st_ino, s.st_mtime_ns, s.st_ctime_ns] for name, s in found.items()}
 
 
 def is_remembered(directory: Path, found: Stamps) -> bool:
-    """Whether files with these stamps were found right within a day."""
+    """Whether files with these stamps were checked within a day."""
     known = _read().get(str(directory.resolve()))
     if not isinstance(known, dict) or not 0 <= time.time() - known.get("checked", 0) < DAY_S:
         return False
@@ -50,7 +50,7 @@ def is_remembered(directory: Path, found: Stamps) -> bool:
 
 
 def remember(directory: Path, found: Stamps) -> None:
-    """Note that files with these stamps are right, where that can be written; older notes than a day are dropped."""
+    """Record that files with these stamps are correct, if the cache is writable; notes older than a day are dropped."""
     now = time.time()
     notes = {path: note for path, note in _read().items() if 0 <= now - note["checked"] < DAY_S}
     notes[str(directory.resolve())] = {"checked": now, "files": found}

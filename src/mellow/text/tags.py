@@ -57,7 +57,7 @@ class TagSettings:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> TagSettings:
-        """Settings as they stand in config.json; ModelError for unknown keys and impossible values."""
+        """Settings as they stand in config.json; ModelError for unknown keys and invalid values."""
         unknown = sorted(set(settings) - {field.name for field in fields(cls)})
         if unknown:
             raise ModelError(f"The config of audio tags has unknown keys: {', '.join(unknown)}.")
