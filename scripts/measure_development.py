@@ -25,7 +25,8 @@ from rich.table import Table
 
 import mellow
 from mellow.answer.decode import DecodingOptions
-from mellow.data.scenes.phrases import HELD_OUT, sounds
+from mellow.data.scenes.composition import read_held_out
+from mellow.data.scenes.phrases import sounds
 from mellow.data.scenes.scene import Scene
 from mellow.data.scenes.store import audio_path, read_scenes
 from mellow.types import Clip
@@ -43,17 +44,17 @@ class Item:
     answer: str
 
 
-def items(scenes: list[Scene], esc: set[str], limit: int) -> Iterator[Item]:
+def items(scenes: list[Scene], esc: set[str], held_out: frozenset[str], limit: int) -> Iterator[Item]:
     """All tests, each at most `limit` items, drawn from a fixed seed."""
     rng = random.Random(7)
     names = {key: sound.name for key, sound in sounds().items()}
     alone = [s for s in scenes if "-rec-" in s.name and s.events]
     known = [s for s in alone if s.split == "development" and s.events[0].sound in esc]
-    never = [s for s in alone if s.split == "held_out" and s.events[0].sound in HELD_OUT]
+    never = [s for s in alone if s.split == "held_out" and s.events[0].sound in held_out]
     for test, pool, vocabulary, options in (
         ("4 of 50 known sounds", known, esc, 4),
         ("50 known sounds", known, esc, 50),
-        ("4 of 20 sounds never trained", never, HELD_OUT, 4),
+        ("4 of 20 sounds never trained", never, held_out, 4),
         ("4 of 50, audio replaced by noise", known, esc, 4),
     ):
         for scene in balanced(pool, limit if options < 50 else limit // 2, rng):
@@ -190,7 +191,7 @@ def main() -> None:
     rows = []
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with args.out.open("w") as file:
-        for item in track(list(items(scenes, esc, args.limit)), description="measuring"):
+        for item in track(list(items(scenes, esc, read_held_out(args.data), args.limit)), description="measuring"):
             heard, deaf = score(model, item, args.data)
             rows.append(
                 {

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:  # `import mellow` answers at once
-    import numpy as np
+import numpy as np
 
 __all__ = ["Answer", "Clip", "Encoded", "Example", "Scores", "StopReason", "WindowAnswer"]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 import pytest
 
 from mellow.cli import base
+from mellow.data.scenes.labels import Labelling
+from mellow.data.scenes.phrases import sounds
 from mellow.progress import silent
 
 fetch = pytest.importorskip("mellow.importers.fetch")  # needs the extra `train`, as these commands do
@@ -37,15 +41,43 @@ def test_data_compose(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     write, build = Recorder(), Recorder({"train": split, "held_out": {"rows": 0}})
     monkeypatch.setattr("mellow.data.scenes.store.write_scenes", write)
     monkeypatch.setattr("mellow.data.build.build", build)
-    manifest, out = tmp_path / "manifest.jsonl", tmp_path / "out"
-    manifest.touch()
-    result = run("data", "compose", manifest, out, "--count", 7, "--workers", 2)
+    out, files = tmp_path / "out", {"labels": tmp_path / "labels.tsv", "held-out": tmp_path / "held_out.txt"}
+    files["labels"].write_text("label\tkeys\nhound\tdog\n")
+    files["held-out"].write_text("cat\n")
+    tables = [word for name, path in files.items() for word in (f"--{name}", path)]
+    result = run("data", "compose", tmp_path, out, *tables, "--count", 7, "--held-out-scenes", 3, "--workers", 2)
     assert result.exit_code == 0, result.stderr
-    counts = {"count": 7, "development": 500, "held_out": 120, "seed": 1, "workers": 2, "progress": silent}
-    assert write.calls == [((out, manifest), counts)]
+    counts = {"count": 7, "development": None, "held_out": 3, "seed": 1, "workers": 2, "progress": silent}
+    labelling = Labelling({("", "hound"): (("dog",), "event")}, frozenset({"cat"}))
+    assert write.calls == [((out, tmp_path, labelling), counts)]
     assert build.calls == [((out,), {"per_scene": 6, "pairs": 0.3, "word_only": 4_000, "seed": 1})]
     assert "train: 3 rows, 2 clips" in result.stdout
     assert "text only" in result.stdout
+
+
+def test_data_compose_of_a_folder(run: Run, refusal: Refusal, tone: Any, tmp_path: Path) -> None:
+    """As somebody does who has a few recordings of their own."""
+    for label, hertz in (("my hound", 300), ("gate", 900), ("tap", 2500)):
+        (tmp_path / "recordings" / label).mkdir(parents=True)
+        for n in (1, 2):
+            shutil.copyfile(tone(hertz, n), tmp_path / "recordings" / label / f"{n}.wav")
+    assert "--labels" in refusal("data", "compose", tmp_path / "recordings", tmp_path / "out")
+    table = tmp_path / "labels.csv"
+    table.write_text('label,keys\nmy hound,"dog,bark"\ngate,door_creak\ntap,water_dripping_x\n')
+    words = ("data", "compose", tmp_path / "recordings", tmp_path / "out", "--labels", table)
+    assert "'water_dripping_x'" in refusal(*words)
+    table.write_text(table.read_text().replace("water_dripping_x", "rain"))
+    options = ("--count", 5, "--per-scene", 2, "--word-only", 3, "--quiet")
+    result = run(*words, *options)
+    assert result.exit_code == 0, result.stderr
+    rows = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
+    assert len(rows) >= 10 and all((tmp_path / "out" / clip).is_file() for row in rows for clip in row.get("audio", []))
+
+
+def test_data_sounds(run: Run, refusal: Refusal) -> None:
+    assert run("data", "sounds", "DOG").stdout == "dog\tdog\tanimal\nwhimper_dog\tdog whimpering\tanimal\n"
+    assert len(run("data", "sounds").stdout.splitlines()) == len(sounds())
+    assert "'xyzzy'" in refusal("data", "sounds", "xyzzy")
 
 
 def test_data_compose_refuses(refusal: Refusal, tmp_path: Path) -> None:

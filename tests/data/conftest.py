@@ -12,9 +12,12 @@ import pytest
 import soundfile
 
 from mellow.data.scenes import phrases
-from mellow.data.scenes.phrases import LabelTable, Sound
+from mellow.data.scenes.labels import Labelling, read_keys
+from mellow.data.scenes.phrases import Sound
 
 RATE = 16_000
+MINI = Path(__file__).parents[2] / "recipes" / "mini"
+HELD_OUT = read_keys(MINI / "held_out.txt")  # of the bundled model
 SOUNDS = {  # key as in the real table, which worker processes see -> category, tone in Hz (None: noise), kind
     "piano": ("music instrument", 3000.0, "event"),
     "clapping": ("human action", 1200.0, "event"),
@@ -28,10 +31,11 @@ SECONDS = {"piano": (0.2, 0.4, 0.3), "clapping": (0.25, 0.5, 0.6), "dog": (1.0, 
 
 @dataclass(frozen=True)
 class Lab:
-    """The folder with `manifest.jsonl` and its recordings, and the tone of each sound in Hz."""
+    """The folder with `manifest.jsonl` and its recordings, their labels, and the tone of each sound in Hz."""
 
     folder: Path
     tones: dict[str, float | None]
+    labelling: Labelling
 
     @property
     def manifest(self) -> Path:
@@ -76,20 +80,17 @@ def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tables(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Sound], LabelTable, frozenset[str]], None]:
-    """Replace the package's tables for one test."""
+def table(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Sound]], None]:
+    """Replace the sound table for one test."""
 
-    def replace(sounds: dict[str, Sound], labels: LabelTable, held_out: frozenset[str] = frozenset()) -> None:
+    def replace(sounds: dict[str, Sound]) -> None:
         monkeypatch.setattr(phrases, "sounds", lambda: sounds)
-        monkeypatch.setattr(phrases, "labels", lambda: labels)
-        monkeypatch.setattr(phrases, "HELD_OUT", held_out)
 
     return replace
 
 
 @pytest.fixture
-def lab(lab_folder: Path, tables: Callable[..., None]) -> Lab:
-    sounds = {key: sound(key, category) for key, (category, _, _) in SOUNDS.items()}
+def lab(lab_folder: Path, table: Callable[..., None]) -> Lab:
+    table({key: sound(key, category) for key, (category, _, _) in SOUNDS.items()})
     labels = {("esc50_16k", key): ((key,), kind) for key, (_, _, kind) in SOUNDS.items()}
-    tables(sounds, labels)
-    return Lab(lab_folder, {key: frequency for key, (_, frequency, _) in SOUNDS.items()})
+    return Lab(lab_folder, {key: frequency for key, (_, frequency, _) in SOUNDS.items()}, Labelling(labels))  # type: ignore[arg-type]

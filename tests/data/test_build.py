@@ -15,12 +15,14 @@ pytest.importorskip("sklearn")
 
 from mellow.data.build import balanced, build, read_examples, split_vocabulary, write_examples
 from mellow.data.control import text_only_control
-from mellow.data.scenes import phrases
+from mellow.data.scenes.composition import write_composition
+from mellow.data.scenes.labels import Labelling
 from mellow.data.scenes.scene import Scene
 from mellow.data.tasks import examples_for_scene
 from mellow.errors import DataError
 from mellow.types import Example
 
+from .conftest import HELD_OUT
 from .tasks_scenes import SOUNDS, event, many, scene
 
 ROW = Example("What is it?", "A dog.", audio=("audio/a.flac",), task="identify", group="a")
@@ -35,8 +37,9 @@ def write_scenes(folder: Path, scenes: list[Scene]) -> None:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
-    held_out = many(20, seed=2, split="held_out", keys=tuple(sorted(phrases.HELD_OUT)))
+    held_out = many(20, seed=2, split="held_out", keys=tuple(sorted(HELD_OUT)))
     write_scenes(folder, [*many(120), *many(30, seed=1, split="development"), *held_out])
+    write_composition(folder, Labelling(held_out=HELD_OUT), seed=3)
     build(folder, per_scene=6, pairs=0.25, word_only=100, seed=3)
     return folder
 
@@ -82,8 +85,10 @@ def test_equal_seeds_give_equal_files(tmp_path: Path) -> None:
 
 
 def test_held_out_sounds_in_training_scenes_are_refused(tmp_path: Path) -> None:
-    write_scenes(tmp_path, [scene(event(min(phrases.HELD_OUT), 0.0))])
-    with pytest.raises(DataError, match=f"train-000001.*{min(phrases.HELD_OUT)}"):
+    write_scenes(tmp_path, [scene(event(min(HELD_OUT), 0.0))])
+    build(tmp_path)  # nothing says that it is held out
+    write_composition(tmp_path, Labelling(held_out=HELD_OUT), seed=1)
+    with pytest.raises(DataError, match=f"train-000001.*{min(HELD_OUT)}"):
         build(tmp_path)
 
 

@@ -91,9 +91,10 @@ def test_config_survives(published_dir: Path, published_config: ModelConfig) -> 
     assert config.files["weights"]["bytes"] == (published_dir / WEIGHTS).stat().st_size
 
 
-def test_transformers_reads_a_converted_directory(published_dir: Path) -> None:
+def test_transformers_reads_a_converted_directory(published_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
     ours, theirs = load_checkpoint(published_dir), MellowForConditionalGeneration.from_pretrained(published_dir)
     assert all(torch.equal(tensor, theirs.state_dict()[name]) for name, tensor in ours.state_dict().items())
+    assert "MISSING" not in caplog.text
 
 
 def test_nothing_is_overwritten(published_checkpoint: Path, published_config: ModelConfig, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Mellow v0 in full size, through the real processor, prompt and engine, against the original's goldens.
+"""Mellow v0 in full size, through the real processor, prompt and both engines, against the original's goldens.
 
 The parity kit (generated weights, golden outputs) lies in the folder MELLOW_PARITY_KIT, by default `../shared/parity`
 beside the repository; everything here is skipped without it.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -19,15 +21,12 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+import mellow
 from mellow.answer.decode import DecodingOptions, decode, prefill
 from mellow.answer.facade import EncodedAudio, Mellow
 from mellow.audio import HTSAT
-from mellow.engines.torch.engine import TorchEngine
-from mellow.importers.convert import TOKENIZER, import_checkpoint, published_config
-from mellow.model.checkpoint import assemble
-from mellow.processor import Processor
+from mellow.importers.convert import TOKENIZER, convert
 from mellow.text.published_prompt import PublishedPrompt
-from mellow.text.tokenizer import Tokenizer
 from mellow.types import Clip
 
 KIT = Path(os.environ.get("MELLOW_PARITY_KIT") or Path(__file__).parents[3] / "shared" / "parity")
@@ -71,16 +70,29 @@ class Kit:
 
 
 @pytest.fixture(scope="module")
-def kit() -> Kit:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ModuleType, Path]]:
+    """The kit's module of weights, and the model directory that they are converted into; gone when the tests are."""
     spec = importlib.util.spec_from_file_location("parity_weights", KIT / "weights.py")
     assert spec is not None and spec.loader is not None
     weights = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(weights)
-    config = published_config()
-    state = import_checkpoint({name: torch.from_numpy(array) for name, array in weights.tensors().items()}, config)
-    model = assemble(config, state, what="The parity kit")
-    processor = Processor.of(config, Tokenizer.from_file(TOKENIZER))
-    return Kit(weights, load_file(KIT / "golden.safetensors"), Mellow(TorchEngine(model), processor))
+    folder = tmp_path_factory.mktemp("parity")
+    state = {name: torch.from_numpy(array) for name, array in weights.tensors().items()}
+    torch.save(state, folder / "v0.ckpt")
+    del state
+    made = convert(folder / "v0.ckpt", folder / "v0")
+    (folder / "v0.ckpt").unlink()
+    yield weights, made
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module", params=["torch", "onnx"])
+def kit(request: pytest.FixtureRequest, directory: tuple[ModuleType, Path]) -> Iterator[Kit]:
+    """With torch, and as the graphs that `auto` means."""
+    weights, path = directory
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MELLOW_CACHE", str(path.parent / "cache"))
+        yield Kit(weights, load_file(KIT / "golden.safetensors"), mellow.load(path, engine=request.param))
 
 
 def error(found: np.ndarray, golden: np.ndarray) -> float:

@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,8 @@ from safetensors.numpy import load_file
 import mellow
 from mellow.answer.encode import encode_clip
 from mellow.checkpoints.int8 import unpack
-from mellow.data.scenes import phrases
+from mellow.data.scenes.composition import write_composition
+from mellow.data.scenes.labels import Labelling, read_keys
 from mellow.errors import ModelError, RecipeError
 from mellow.processor import Processor
 from mellow.text.tokenizer import Tokenizer
@@ -141,16 +143,23 @@ def test_only_adapters_and_mapper_change(job: Job, bfloat16: bool) -> None:
 
 
 def test_classes_that_are_held_out_are_muted_in_training_and_named_by_the_model(
-    job: Job, processor: Processor, tokenizer: Tokenizer
+    job: Job, examples: Path, processor: Processor, tokenizer: Tokenizer, root: Path, tmp_path: Path
 ) -> None:
-    recipe = job(run={"steps": 1}, data={"without_words": 0, "word_dropout": 0})
-    rows, tags = prepare(recipe, initial_model(recipe.model), processor)
+    """What was held out is told by the composed data set."""
+    data = Path(shutil.copytree(examples.parent, tmp_path / "data")) / examples.name
+    recipe = job(run={"steps": 1}, data={"examples": str(data), "without_words": 0, "word_dropout": 0})
+    model = initial_model(recipe.model)
+    _, tags = prepare(recipe, model, processor)
+    assert tags is not None and not tags.settings.muted
+    held_out = read_keys(root / "recipes" / "mini" / "held_out.txt")
+    write_composition(data.parent, Labelling(held_out=held_out), seed=1)
+    muted = muted_classes(held_out)
+    rows, tags = prepare(recipe, model, processor)
     assert tags is not None
-    assert len(muted_classes()) == len([key for key in phrases.HELD_OUT if phrases.sounds()[key].index is not None]) > 5
-    assert list(tags.settings.muted) == muted_classes()
+    assert list(tags.settings.muted) == muted and len(muted) > 5
     spoken = [tokenizer.decode([token for token in row.ids if token >= 0]) for row in rows.rows]
     assert sum("Heard:" in text for text in spoken) > len(spoken) / 2
-    names = [f" {class_names()[c]}{mark}" for c in muted_classes() for mark in (",", ".", " |")]
+    names = [f" {class_names()[c]}{mark}" for c in muted for mark in (",", ".", " |")]
     assert not [name for name in names for text in spoken if name in text]
     assert mellow.load(str(train(recipe)), engine="torch").engine.model.config.tags["muted"] == []  # type: ignore[attr-defined]
 

@@ -13,6 +13,7 @@ from typing import Any
 from mellow.answer.choose import ChoiceRule
 from mellow.answer.facade import Mellow
 from mellow.answer.graphs import default_precision, entry_name, open_exported, open_prepared
+from mellow.checkpoints.converted import find_converted
 from mellow.checkpoints.names import CHECKPOINTS, HUB, NAMED
 from mellow.checkpoints.state import check_parts
 from mellow.checks import check_kind, shown
@@ -110,7 +111,7 @@ def check_names(*, engine: str, device: str, dtype: str, threads: int | None) ->
 
 
 def model_directory(name: str | Path) -> Path:
-    """The directory behind a model's name; hub models and checkpoints are converted into the cache first.
+    """The directory behind a model's name; hub models and checkpoints are converted into the cache once, with torch.
 
     A Path is never a name: `Path("v0")` is a directory here.
     """
@@ -118,8 +119,8 @@ def model_directory(name: str | Path) -> Path:
     if text.endswith(CHECKPOINTS) and not Path(text).is_file():
         raise ModelError(f"The checkpoint {text!r} is missing; check the path or fetch it again.")
     if name in HUB or text.endswith(CHECKPOINTS):
-        directory: Path = with_torch(f"the published model {text!r}", CONVERSION).cached(text)
-        return directory
+        found = find_converted(text)
+        return found if found is not None else with_torch(f"the published model {text!r}", CONVERSION).cached(text)
     directory = NAMED.get(text, Path(text)) if isinstance(name, str) else Path(name)
     if not text or not os.path.isdir(directory):  # where Path.is_dir raises: for names that are too long
         known = ", ".join([*NAMED, *HUB])

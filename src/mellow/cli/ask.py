@@ -20,11 +20,11 @@ from mellow.cli import exits_at_once
 from mellow.cli.console import Quiet, finite, say, show_logs, waiting
 from mellow.cli.progress import progress_bar
 from mellow.errors import AudioError, QuestionError
-from mellow.types import Answer
 
 if TYPE_CHECKING:
     from mellow.answer.decode import DecodingOptions
     from mellow.answer.facade import EncodedAudio
+    from mellow.types import Answer
 
 __all__ = ["AskCommand", "ask"]
 

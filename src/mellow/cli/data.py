@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mellow.cli.console import Quiet, finite, say, show_logs
+from mellow.cli.data_sounds import sounds
 from mellow.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = ["app"]
 MOST = 100_000_000  # scenes or examples
 
 app = typer.Typer(help="Generate training data.", rich_markup_mode=None)
+app.command()(sounds)
 
 
 @app.callback()
@@ -28,20 +30,54 @@ def group() -> None:
 
 @app.command()
 def compose(
-    manifest: Annotated[
+    recordings: Annotated[
         Path,
         typer.Argument(
-            metavar="MANIFEST", exists=True, dir_okay=False, help="manifest.jsonl with labelled recordings."
+            metavar="RECORDINGS", exists=True, help="A manifest.jsonl, or a folder with a folder for each label."
         ),
     ],
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", file_okay=False, help="Output directory.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            exists=True,
+            dir_okay=False,
+            help="A .tsv or .csv that tells the sound of each label: label, keys, and optionally source and kind. "
+            "Without it, each label or row of the manifest has to name the sound's key.",
+        ),
+    ] = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Keys of sounds that training must neither hear nor name, one per line.",
+        ),
+    ] = None,
+    duplicates: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            exists=True,
+            dir_okay=False,
+            help="Files that hold the recording of another file: path and follows.",
+        ),
+    ] = None,
     count: Annotated[int, typer.Option(metavar="N", min=0, max=MOST, help="Number of training scenes.")] = 14_000,
     development: Annotated[
-        int, typer.Option(metavar="N", min=0, max=MOST, help="Number of scenes from held-out recordings.")
-    ] = 500,
-    held_out: Annotated[
-        int, typer.Option(metavar="N", min=0, max=MOST, help="Number of scenes with held-out sound classes.")
-    ] = 120,
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=MOST, help="Number of scenes from held-out recordings; 500 where there are any."
+        ),
+    ] = None,
+    held_out_scenes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, max=MOST, help="Number of scenes with held-out sounds; 120 where there are any."
+        ),
+    ] = None,
     seed: Annotated[
         int,
         typer.Option(
@@ -60,18 +96,31 @@ def compose(
 ) -> None:
     """Compose scenes from labelled recordings, and write questions about them with correct answers.
 
-    Writes scenes.jsonl, audio/, train.jsonl, development.jsonl, held_out.jsonl and report.json. Run it again to resume
-    a run that was stopped.
+    Writes scenes.jsonl, audio/, compose.json, train.jsonl, development.jsonl, held_out.jsonl and report.json. Run it
+    again to resume a run that was stopped.
+
+    For example: mellow data compose --labels labels.tsv recordings/ data/
     """
     from rich.console import Console
 
     from mellow.data.build import build
+    from mellow.data.scenes.labels import Labelling
     from mellow.data.scenes.store import write_scenes
 
     show_logs(quiet=quiet)
-    counts = {"count": count, "development": development, "held_out": held_out}
+    labelling = Labelling.read(labels=labels, held_out=held_out, duplicates=duplicates)
     with progress_bar() as progress:
-        write_scenes(out_dir, manifest, **counts, seed=seed, workers=workers, progress=progress)
+        write_scenes(
+            out_dir,
+            recordings,
+            labelling,
+            count=count,
+            development=development,
+            held_out=held_out_scenes,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+        )
     result = build(out_dir, per_scene=per_scene, pairs=pairs, word_only=word_only, seed=seed)
     for split, numbers in result.items():
         if numbers["rows"]:

@@ -15,7 +15,7 @@ __all__ = ["train"]
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML file such as recipes/mini.yaml.")],
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML file such as recipes/mini/1.yaml.")],
     minutes: Annotated[
         float | None,
         typer.Option(

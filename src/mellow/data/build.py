@@ -12,10 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from mellow.data import report
-from mellow.data.scenes import phrases
+from mellow.data.scenes.composition import read_held_out
 from mellow.data.scenes.scene import Scene
 from mellow.data.scenes.store import read_scenes
-from mellow.data.tasks import Vocabulary, examples_for_pair, examples_for_scene, examples_without_audio
+from mellow.data.tasks import (
+    Vocabulary,
+    examples_for_pair,
+    examples_for_scene,
+    examples_without_audio,
+    open_vocabulary,
+)
 from mellow.data.tasks.facets import FACET_OPTIONS, FACETS, facet_distractors, facets_of
 from mellow.data.tasks.vocabulary import Ask
 from mellow.errors import DataError
@@ -38,6 +44,7 @@ def build(
 ) -> dict[str, Any]:
     """Write `train.jsonl`, `development.jsonl`, `held_out.jsonl` and `report.json` beside `out_dir/scenes.jsonl`.
 
+    Which sounds only `held_out` may name is in `out_dir/compose.json`.
     per_scene: questions asked of each scene.
     pairs: pairs of clips per scene of a split (0.25: one pair for every four scenes), each asked two questions.
     word_only: rows without audio, for training only.
@@ -49,12 +56,13 @@ def build(
         if scene.split not in scenes:
             raise DataError(f"The scene {scene.name!r} has the split {scene.split!r}; use one of {', '.join(SPLITS)}.")
         scenes[scene.split].append(scene)
+    held_out = read_held_out(out_dir)
     rows: dict[str, list[Example]] = {}
     for split in SPLITS:
         rng = random.Random(f"{seed}:{split}")
-        made = _examples(scenes[split], split, rng, per_scene=per_scene, pairs=pairs)
+        made = _examples(scenes[split], split, rng, held_out=held_out, per_scene=per_scene, pairs=pairs)
         if split == "train":
-            made += examples_without_audio(rng, count=word_only)
+            made += examples_without_audio(rng, count=word_only, vocabulary=open_vocabulary(held_out))
         rows[split] = _by_group(balanced(made, rng), rng)
         write_examples(out_dir / f"{split}.jsonl", rows[split])
     result = report.report(rows, seed=seed)
@@ -62,13 +70,13 @@ def build(
     return result
 
 
-def split_vocabulary(scenes: Sequence[Scene], split: str) -> Vocabulary:
+def split_vocabulary(scenes: Sequence[Scene], split: str, *, held_out: frozenset[str] = frozenset()) -> Vocabulary:
     """The sounds of the split's scenes, as often as they occur in them. Raises DataError for a held-out sound in
     another split than `held_out`."""
     clips, backgrounds, alone, places = [], [], [], []
     for scene in scenes:
         held = sorted({event.sound for event in scene.events})
-        if split != "held_out" and (never := phrases.HELD_OUT.intersection(held)):
+        if split != "held_out" and (never := held_out.intersection(held)):
             raise DataError(
                 f"The scene {scene.name!r} of {split} holds the held-out sound {min(never)!r}; leave it out."
             )
@@ -107,9 +115,15 @@ def _facet_trial(facet: str) -> Ask:
 
 
 def _examples(
-    scenes: Sequence[Scene], split: str, rng: random.Random, *, per_scene: int, pairs: float
+    scenes: Sequence[Scene],
+    split: str,
+    rng: random.Random,
+    *,
+    held_out: frozenset[str],
+    per_scene: int,
+    pairs: float,
 ) -> list[Example]:
-    vocabulary = split_vocabulary(scenes, split)
+    vocabulary = split_vocabulary(scenes, split, held_out=held_out)
     made: list[Example] = []
     for scene in scenes:
         made += examples_for_scene(scene, rng, count=per_scene, vocabulary=vocabulary)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,8 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from mellow.checkpoints.cache import models_folder
-from mellow.checkpoints.full import check_weights, write_encoder, write_full
+from mellow.checkpoints.converted import check_converted, converted_name
+from mellow.checkpoints.full import write_encoder, write_full
 from mellow.checkpoints.names import BUNDLED, HUB
 from mellow.checkpoints.obtain import obtain
 from mellow.config import ModelConfig
@@ -119,24 +119,14 @@ def cached(name: str) -> Path:
 
     A directory whose weights are not what was recorded is made again. Processes that want the same model wait for one.
     """
-    if name in HUB:
-        return _cached(name, lambda: fetch(name))
-    checkpoint = Path(name).resolve()
-    if not checkpoint.is_file():
-        raise ModelError(f"The checkpoint {name!r} is missing; check the path or fetch it again.")
-    status = checkpoint.stat()
-    version = hashlib.sha256(f"{checkpoint}|{status.st_size}|{status.st_mtime_ns}".encode()).hexdigest()[:12]
-    return _cached(f"{checkpoint.stem}-{version}", lambda: checkpoint)
 
-
-def _cached(key: str, checkpoint: Callable[[], Path]) -> Path:
     def make(directory: Path) -> None:
-        source = checkpoint()
+        source = fetch(name) if name in HUB else Path(name).resolve()
         log.info("converting %s once into %s", source, directory)
         convert(source, directory)
 
     try:
-        return obtain(key, make, is_sound=_is_sound)
+        return obtain(converted_name(name), make, is_sound=_is_sound)
     except OSError as error:
         raise ModelError(
             f"The cache {error.filename or models_folder()} cannot be written ({error.strerror}); "
@@ -148,7 +138,7 @@ def _is_sound(directory: Path) -> bool:
     if not directory.is_dir():
         return False
     try:
-        check_weights(directory, ModelConfig.read(directory).files.get("weights") or {})
+        check_converted(directory)
     except ModelError as error:
         log.warning("%s It is made again.", error)
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from copy import copy
 from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
@@ -37,6 +39,13 @@ class MellowConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is n
     def of(cls, config: ModelConfig) -> MellowConfig:
         """The same in transformers' shape."""
         return cls(**config.to_dict())
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> Any:
+        """Write the model's config alone: what it says of files is about those that the model was read from."""
+        bare = copy(self)
+        for name in FILE_KEYS:
+            bare.__dict__.pop(name, None)
+        return super(MellowConfig, bare).save_pretrained(save_directory, **kwargs)
 
     @property
     def model(self) -> ModelConfig:

@@ -74,6 +74,13 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
         if counter is not None and not getattr(counter, "_is_hf_initialized", False):
             counter.zero_()
 
+    def train(self, mode: bool = True) -> MellowForConditionalGeneration:
+        """As every module's, but a frozen encoder stays as it is: its batch norms would learn from each batch."""
+        super().train(mode)
+        if not any(parameter.requires_grad for parameter in self.encoder.parameters()):
+            self.encoder.eval()
+        return self
+
     def get_input_embeddings(self) -> Any:
         return self.language_model.get_input_embeddings()
 

@@ -42,15 +42,16 @@ class MellowProcessor(ProcessorMixin):  # type: ignore[misc]
         """Build one left-padded batch.
 
         text: one question or several; audio: for each question, its clips (none, one or two); answers: with them come
-        `labels`, which are the answer's tokens and IGNORE elsewhere.
+        `labels`, which are the answer's tokens and IGNORE elsewhere. Raises QuestionError where their numbers differ.
         Returns `input_ids` and `attention_mask` (B, L), `features` (per clip, its log-mel windows) and `labels`.
         """
         questions = [text] if isinstance(text, str) else list(text)
         clips = [list(sources) for sources in audio] if len(audio) else [[] for _ in questions]
-        if len(clips) != len(questions) or (answers is not None and len(answers) != len(questions)):
-            raise QuestionError(
-                f"There are {len(questions)} questions, but clips for {len(clips)}; give one list of clips each."
-            )
+        for what, given in (("clips", clips), ("answers", answers)):
+            if given is not None and len(given) != len(questions):
+                raise QuestionError(
+                    f"There are {what} for {len(given)} questions, but {len(questions)} in all; give {what} for each."
+                )
         prompt = self.processor.prompt
         rows, targets = [], []
         for number, question in enumerate(questions):

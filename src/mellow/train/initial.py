@@ -16,7 +16,7 @@ from mellow.checkpoints.full import read_encoder
 from mellow.checkpoints.llama import LlamaFile
 from mellow.checkpoints.names import BUNDLED
 from mellow.config import ModelConfig
-from mellow.data.scenes.phrases import HELD_OUT, sounds
+from mellow.data.scenes.phrases import sounds
 from mellow.encoders import ENCODERS, CedConfig, EncoderConfig, EncoderSpec, encoder_spec
 from mellow.errors import ModelError, RecipeError
 from mellow.files import record
@@ -60,9 +60,9 @@ def class_names() -> list[str]:
     return [by_index[i] for i in range(len(by_index))]
 
 
-def muted_classes() -> list[int]:
-    """Indices of the classes that training never names."""
-    return sorted(index for key in HELD_OUT if (index := sounds()[key].index) is not None)
+def muted_classes(held_out: Iterable[str]) -> list[int]:
+    """Indices of the classes of sounds that training never names, by their keys."""
+    return sorted(index for key in held_out if (index := sounds()[key].index) is not None)
 
 
 def initial_model(recipe: ModelRecipe) -> MellowForConditionalGeneration:
@@ -101,7 +101,14 @@ def encoder_of(recipe: ModelRecipe) -> tuple[EncoderSpec, EncoderConfig, dict[st
         spec = encoder_spec(recipe.encoder)
         return spec, spec.sizes(recipe.encoder_sizes), None
     path = Path(recipe.encoder)
+    if not path.exists():
+        raise RecipeError(
+            f"There is no encoder {recipe.encoder!r}; give CED's ONNX export, a directory that "
+            f"'mellow convert --encoder' has written, or one of {', '.join(ENCODERS)} for random weights."
+        )
     if path.is_dir():
+        if recipe.encoder_sizes:
+            raise RecipeError(f"The encoder {recipe.encoder} has its own sizes; leave encoder_sizes out.")
         spec, sizes, state = read_encoder(path)
         return spec, sizes, {name: torch.from_numpy(array) for name, array in state.items()}
     spec = encoder_spec("ced")

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mellow.data.build import read_examples
+from mellow.data.scenes.composition import read_held_out
 from mellow.data.scenes.phrases import sounds
 from mellow.data.scenes.store import audio_path, read_scenes
 from mellow.errors import RecipeError
@@ -107,7 +108,8 @@ def recognise(
     if not recipe.model.heard_words:
         return None, encoded
     classes = class_names()[: model.config.encoder_config["classes"]]
-    muted = [c for c in muted_classes() if c < len(classes)]
+    held_out = read_held_out(Path(recipe.data.examples).parent)  # where `mellow data compose` wrote the examples
+    muted = [c for c in muted_classes(held_out) if c < len(classes)]
     if model.config.tags and not names:
         return TagSettings.from_dict({**model.config.tags, "muted": muted}), encoded
     settings = tag_settings(

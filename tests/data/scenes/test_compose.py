@@ -12,7 +12,7 @@ import pytest
 from mellow.data.scenes import compose as scenes
 from mellow.data.scenes import drawing, phrases, plans, signals
 from mellow.data.scenes.pool import Pool
-from mellow.data.scenes.recordings import read_manifest
+from mellow.data.scenes.recordings import read_recordings
 from mellow.data.scenes.scene import Recording, Scene
 from mellow.data.scenes.signals import SAMPLE_RATE, Waveform
 from mellow.errors import DataError
@@ -25,7 +25,7 @@ SLACK_S = 0.02  # two frames
 
 @pytest.fixture
 def pool(lab: Lab) -> Pool:
-    return Pool(lab.folder, read_manifest(lab.manifest))
+    return Pool(lab.folder, read_recordings(lab.manifest, lab.labelling))
 
 
 @pytest.fixture
@@ -53,7 +53,9 @@ def energy(waveform_S: Waveform, start_s: float, end_s: float, hertz: float | No
 
 
 def test_the_same_seed_and_name_give_the_same_bytes(lab: Lab, pool: Pool) -> None:
-    fresh = Pool(lab.folder, read_manifest(lab.manifest))  # nothing decoded yet, and used in another order
+    fresh = Pool(
+        lab.folder, read_recordings(lab.manifest, lab.labelling)
+    )  # nothing decoded yet, and used in another order
     for n in reversed(range(20)):
         one, one_S = scenes.compose_scene(f"train-{n}", pool, seed=1, split="train")
         other, other_S = scenes.compose_scene(f"train-{n}", fresh, seed=1, split="train")
@@ -115,7 +117,7 @@ def test_related_means_a_common_key_or_a_similar_category(monkeypatch: pytest.Mo
     monkeypatch.setattr(phrases, "sounds", lambda: {key: sound(key, value) for key, value in categories.items()})
 
     def recording(*keys: str) -> Recording:
-        return Recording("path", "source", keys, "event", "train", 1.0)
+        return Recording("path", keys, "event", "train")
 
     assert drawing.related(recording("dog"), recording("car", "dog"))
     assert drawing.related(recording("dog"), recording("bark"))

@@ -1,4 +1,4 @@
-"""The word tables: complete, unique, in their format; and wrong rows are named."""
+"""The sound table: complete, unique, in their format; and wrong rows are named."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from mellow.errors import DataError
 HEADER = "index\tkey\tname\tnoun\tverbs\tcategory\tcharacter\tplace\taction\n"
 DOG = "69\tdog\tdog\ta dog barking\ta dog barks|a dog is barking\tanimal\tsharp bursts\tin a yard\tcall the dog\n"
 CAT = "76\tcat\tcat\ta cat meowing\ta cat meows\tanimal\tthin and rising\tin a kitchen\tfeed the cat\n"
-LABELS = "source\tlabel\tkeys\tkind\n"
 
 
 def test_a_row_becomes_a_sound() -> None:
@@ -40,35 +39,10 @@ def test_wrong_rows_are_named(text: str, message: str) -> None:
         phrases.parse_sounds(text, where="table")
 
 
-def test_labels_hold_keys_best_first() -> None:
-    table = phrases.parse_labels(LABELS + "s\tbig dog\tdog, cat,dog\tevent\n", frozenset({"dog", "cat"}), where="table")
-    assert table == {("s", "big dog"): (("dog", "cat"), "event")}
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("s\tl\tcow\tevent", "line 2: 'cow' is no key"),
-        ("s\tl\tdog\tnoise", "line 2: 'noise' is no kind"),
-        ("s\tl\t,\tevent", "line 2: no key"),
-        ("s\tl\tdog\tevent\ns\tl\tdog\tevent", "line 3: the label 'l' of 's' appears twice"),
-    ],
-)
-def test_wrong_labels_are_named(row: str, message: str) -> None:
-    with pytest.raises(DataError, match=re.escape(message)):
-        phrases.parse_labels(LABELS + row, frozenset({"dog"}), where="table")
-
-
-def test_held_out_keys_skip_comments() -> None:
-    assert phrases.parse_keys("# none yet\ndog  # the best\n\ncat\n") == {"dog", "cat"}
-
-
-def test_the_packaged_tables_are_whole() -> None:
+def test_the_packaged_table_is_whole() -> None:
     sounds = phrases.sounds()
     indices = sorted(sound.index for sound in sounds.values() if sound.index is not None)
     assert indices == list(range(phrases.CLASS_COUNT))
-    assert sounds.keys() >= phrases.HELD_OUT
-    assert phrases.labels()
     for sound in sounds.values():
         text = "".join([sound.name, sound.noun, *sound.verbs, sound.character, sound.place, sound.action])
         assert text.isascii(), sound.key

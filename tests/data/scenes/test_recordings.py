@@ -6,17 +6,17 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mellow.data.scenes import phrases
-from mellow.data.scenes.recordings import read_manifest, take_group
+from mellow.data.scenes.labels import Labelling, LabelTable
+from mellow.data.scenes.recordings import read_recordings, recordings_folder, take_group
 from mellow.errors import DataError
 
-from ..conftest import row, sound
+from ..conftest import HELD_OUT, MINI, row, sound
 
-SHARED = Path(__file__).parents[3] / "shared" / "audio" / "manifest.jsonl"
-Tables = Callable[..., None]
+Table = Callable[..., None]
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def write(folder: Path, *rows: str) -> Path:
     return path
 
 
-def test_fold_four_and_every_tenth_group_are_for_development(tmp_path: Path, tables: Tables) -> None:
-    tables({"dog": sound("dog")}, {("esc50_16k", "dog"): (("dog",), "event"), ("toys", "dog"): (("dog",), "event")})
+def test_fold_four_and_every_tenth_group_are_for_development(tmp_path: Path, table: Table) -> None:
+    table({"dog": sound("dog")})
     esc = [row(f"e{n}", "dog", fold=1 + n % 4, origin=f"x/{1 + n % 4}-{10000 + n}-A-0.wav") for n in range(20)]
     toys = [
         row(
@@ -78,71 +78,170 @@ def test_fold_four_and_every_tenth_group_are_for_development(tmp_path: Path, tab
         for n in range(300)
         for take in (1, 2)
     ]
-    split_of = {r.path: r.split for r in read_manifest(write(tmp_path, *esc, *toys))}
+    split_of = {r.path: r.split for r in read_recordings(write(tmp_path, *esc, *toys))}
     assert all((split_of[f"e{n}"] == "development") == (n % 4 == 3) for n in range(20))
     assert all(split_of[f"t{n}1"] == split_of[f"t{n}2"] for n in range(300))
     share = sum(split_of[f"t{n}1"] == "development" for n in range(300)) / 300
     assert 0.05 < share < 0.16
 
 
-def test_development_never_takes_the_last_recording_of_a_sound(tmp_path: Path, tables: Tables) -> None:
+def test_development_never_takes_the_last_recording_of_a_sound(tmp_path: Path, table: Table) -> None:
     keys = [f"toy{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(120)]
-    tables({key: sound(key) for key in keys}, {("toys", key): ((key,), "event") for key in keys})
+    table({key: sound(key) for key in keys})
     rows = [row(key, key, fold=None, source="toys", origin=f"x/{key}.wav") for key in keys]
-    assert {r.split for r in read_manifest(write(tmp_path, *rows))} == {"train"}
+    assert {r.split for r in read_recordings(write(tmp_path, *rows))} == {"train"}
 
 
-def test_any_held_out_sound_holds_the_recording_out(tmp_path: Path, tables: Tables) -> None:
+def test_any_held_out_sound_holds_the_recording_out(tmp_path: Path, table: Table) -> None:
     labels = {("toys", "dog"): (("dog", "gong"), "event"), ("toys", "cat"): (("cat",), "event")}
-    tables({key: sound(key) for key in ("dog", "cat", "gong")}, labels, frozenset({"gong"}))
+    table({key: sound(key) for key in ("dog", "cat", "gong")})
     rows = [row(label, label, fold=None, source="toys", origin=f"x/{label}.wav") for label in ("dog", "cat")]
-    assert [(r.path, r.split) for r in read_manifest(write(tmp_path, *rows))] == [("cat", "train"), ("dog", "held_out")]
+    found = read_recordings(write(tmp_path, *rows), Labelling(labels, frozenset({"gong"})))  # type: ignore[arg-type]
+    assert [(r.path, r.split) for r in found] == [("cat", "train"), ("dog", "held_out")]
 
 
-def test_a_copy_follows_its_original(tmp_path: Path, tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
-    tables({"dog": sound("dog")}, {(source, "dog"): (("dog",), "event") for source in ("esc50_16k", "toys")})
-    monkeypatch.setattr(phrases, "duplicates", lambda: {"copy": "original", "lost": "nowhere"})
+def test_a_copy_follows_its_original(tmp_path: Path, table: Table) -> None:
+    table({"dog": sound("dog")})
+    labelling = Labelling(duplicates={"copy": "original", "lost": "nowhere"})
     original = row("original", "dog", fold=4, origin="x/4-10000-A-0.wav")
     others = [row(name, "dog", fold=None, source="toys", origin=f"x/{name}.wav") for name in ("copy", "lost")]
-    split_of = {r.path: r.split for r in read_manifest(write(tmp_path, original, *others))}
+    split_of = {r.path: r.split for r in read_recordings(write(tmp_path, original, *others), labelling)}
     assert split_of == {"original": "development", "copy": "development", "lost": "train"}
 
 
-def test_rows_without_a_label_entry_are_left_out_and_counted(
-    tmp_path: Path, tables: Tables, caplog: pytest.LogCaptureFixture
-) -> None:
-    tables({"dog": sound("dog")}, {("toys", "dog"): (("dog",), "event")})
-    rows = [row(label, label, fold=None, source="toys", origin=f"x/{label}.wav") for label in ("dog", "cat")]
-    with caplog.at_level("INFO"):
-        recordings = read_manifest(write(tmp_path, *rows))
-    assert [r.sounds for r in recordings] == [("dog",)]
-    assert "1 of 2 recordings" in caplog.text
+# --- what a row needs -------------------------------------------------------------------------------------------------
+
+
+def lines(*rows: dict[str, Any]) -> list[str]:
+    return [json.dumps(row) + "\n" for row in rows]
+
+
+def test_a_row_of_any_source_needs_a_path_and_a_label(tmp_path: Path) -> None:
+    labels: LabelTable = {
+        ("", "hound"): (("dog", "bark"), "event"),
+        ("field", "hound"): (("growling",), "event"),
+        ("", "wet"): (("rain",), "background"),
+    }
+    rows = [{"path": "a", "label": "hound"}, {"path": "b", "label": "hound", "source": "field"}]
+    rows += [{"path": "c", "label": "wet", "source": "field"}]
+    found = read_recordings(write(tmp_path, *lines(*rows)), Labelling(labels))
+    assert [(r.sounds, r.kind) for r in found] == [
+        (("dog", "bark"), "event"),
+        (("growling",), "event"),
+        (("rain",), "background"),
+    ]
+
+
+@pytest.mark.parametrize("labels", [None, {("", "hound"): (("cat",), "event")}])
+def test_a_row_may_give_its_keys_itself(tmp_path: Path, labels: LabelTable | None) -> None:
+    rows = [
+        {"path": "a", "keys": ["dog", "bark"], "label": "hound"},
+        {"path": "b", "keys": "rain, water", "kind": "background"},
+    ]
+    found = read_recordings(write(tmp_path, *lines(*rows)), Labelling(labels))
+    assert [(r.sounds, r.kind) for r in found] == [(("dog", "bark"), "event"), (("rain", "water"), "background")]
+
+
+def test_takes_can_be_named(tmp_path: Path) -> None:
+    """File names that look like takes of one recording are others where the row says so, and the other way round."""
+    rows = [{"path": f"dog_{n}.wav", "label": "dog"} for n in range(200)]
+    assert {r.split for r in read_recordings(write(tmp_path, *lines(*rows)))} == {"train"}
+    named = [{**row, "group": f"day {n}"} for n, row in enumerate(rows)]
+    assert 5 < sum(r.split == "development" for r in read_recordings(write(tmp_path, *lines(*named)))) < 40
+
+
+def test_a_folder_of_folders(tmp_path: Path) -> None:
+    for name in (
+        "hound/1.wav",
+        "hound/deep/2.OPUS",
+        "wet/a.mp3",
+        "hound/notes.txt",
+        ".git/3.wav",
+        "wet/._a.mp3",
+        "b.wav",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    labels: LabelTable = {("", "hound"): (("dog",), "event"), ("", "wet"): (("rain",), "background")}
+    found = read_recordings(tmp_path, Labelling(labels))
+    assert [(r.path, r.sounds[0]) for r in found] == [
+        ("hound/1.wav", "dog"),
+        ("hound/deep/2.OPUS", "dog"),
+        ("wet/a.mp3", "rain"),
+    ]
+    assert recordings_folder(tmp_path) == recordings_folder(tmp_path / "manifest.jsonl") == tmp_path
+
+
+def test_labels_without_a_meaning_are_counted_and_listed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = lines(*({"path": f"{n}", "label": f"label {n:02}"} for n in range(14)), {"path": "d", "label": "hound"})
+    found = read_recordings(write(tmp_path, *rows), Labelling({("", "hound"): (("dog",), "event")}))
+    assert [r.sounds for r in found] == [("dog",)]
+    assert "14 of 15 recordings" in caplog.text
+    assert "'label 00', 'label 01'" in caplog.text and "'label 09' and 4 more" in caplog.text
+
+
+def test_nothing_that_is_known_is_an_error(tmp_path: Path) -> None:
+    manifest = write(tmp_path, *lines({"path": "a", "label": "hound"}, {"path": "b", "label": "wet"}))
+    with pytest.raises(DataError, match=r"2 of the 2 recordings of .* hold; .*--labels.* 'hound', 'wet', or .* keys"):
+        read_recordings(manifest)
+    with pytest.raises(DataError, match=r"1 of the 2 recordings of .* for 'hound'"):
+        read_recordings(write(tmp_path, *lines({"path": "a", "label": "hound"}, {"path": "b", "label": "dog"})))
+    write(tmp_path, *lines({"path": "a", "label": "hound"}, {"path": "b", "label": "wet"}))
+    with pytest.raises(DataError, match=r"none of the labels of .*: 'hound', 'wet'"):
+        read_recordings(manifest, Labelling({("", "cat"): (("cat",), "event")}))
+    with pytest.raises(DataError, match="has no recordings"):
+        read_recordings(write(tmp_path, "\n"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="has no recordings"):
+        read_recordings(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("{", "line 1: not JSON"), ("[]", "line 1: not an object"), ('{"path": "a"}', "line 1: no 'source'")],
+    [
+        ("{", "line 2: not JSON"),
+        ("[]", "line 2: not an object"),
+        ('{"label": "a"}', "line 2: no 'path'"),
+        ('{"path": 5}', "line 2: no 'path'"),
+        ('{"path": "first", "label": "dog"}', "line 2: the recording 'first' appears twice"),
+        ('{"path": "a", "label": 5}', "line 2: the field 'label' is no text"),
+        ('{"path": "a", "keys": 5}', "line 2: the field 'keys' is no list"),
+        ('{"path": "a", "keys": ["dgo", "dog", "ctas"]}', r"names 2 keys .*\('ctas', 'dgo'\)"),
+        ('{"path": "a", "keys": [["dog"]]}', "names a key"),
+        ('{"path": "a", "keys": "dog", "kind": "noise"}', "'noise' is no kind"),
+    ],
 )
 def test_damaged_manifests_are_named(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        read_manifest(write(tmp_path, line + "\n"))
+        read_recordings(write(tmp_path, *lines({"path": "first", "label": "dog"}), line + "\n"))
+
+
+def test_unreadable_manifests_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
-        read_manifest(tmp_path / "absent.jsonl")
+        read_recordings(tmp_path / "absent.jsonl")
+    (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="not UTF-8"):
+        read_recordings(tmp_path / "binary.jsonl")
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the recordings of ../shared/audio are not here")
-def test_the_real_manifest_splits_by_recording() -> None:
-    recordings = read_manifest(SHARED)
-    rows = {r["path"]: r for r in map(json.loads, SHARED.read_text().splitlines())}
+# --- the recordings of the bundled model ------------------------------------------------------------------------------
+
+
+def test_the_real_manifest_splits_by_recording(shared: Callable[[str], Path]) -> None:
+    manifest = shared("audio/manifest.jsonl")
+    names = {"labels": "labels.tsv", "held_out": "held_out.txt", "duplicates": "duplicates.tsv"}
+    labelling = Labelling.read(**{name: MINI / file for name, file in names.items()})
+    recordings = read_recordings(manifest, labelling)
+    rows = {r["path"]: r for r in map(json.loads, manifest.read_text().splitlines())}
     groups: dict[str, set[str]] = defaultdict(set)
     for recording in recordings:
-        origin = rows[recording.path]["origin"]
-        if recording.split != "held_out" and recording.path not in phrases.duplicates():
-            groups[take_group(recording.source, rows[recording.path]["label"], origin)].add(recording.split)
-        assert (recording.split == "held_out") >= bool(phrases.HELD_OUT & set(recording.sounds))
+        row = rows[recording.path]
+        if recording.split != "held_out" and recording.path not in labelling.duplicates:
+            groups[take_group(row["source"], row["label"], row["origin"])].add(recording.split)
+        assert (recording.split == "held_out") >= bool(HELD_OUT & set(recording.sounds))
     assert all(len(splits) == 1 for splits in groups.values())
     count = Counter(recording.split for recording in recordings)
     assert 0.08 < count["development"] / count["train"] < 0.25
     known = {key for recording in recordings if recording.split == "train" for key in recording.sounds}
-    assert not known & phrases.HELD_OUT
+    assert not known & HELD_OUT
     assert {r.sounds[0] for r in recordings if r.split == "development"} <= known

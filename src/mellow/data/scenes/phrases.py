@@ -1,9 +1,4 @@
-"""The word tables of the package: how every sound is named, described and answered to, and what source labels mean.
-
-`phrases.tsv` has one row per sound, `labels.tsv` one row per label of the recordings, `held_out.txt` one key per line
-for sounds that training must never name or hear, `duplicates.tsv` the files that hold the recording of another file.
-All four travel with the package.
-"""
+"""The sound table of the package, `phrases.tsv`: how every sound is named, described and answered to."""
 
 from __future__ import annotations
 
@@ -11,30 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal, cast
 
 from mellow.errors import DataError
 
-__all__ = [
-    "CATEGORIES",
-    "HELD_OUT",
-    "Kind",
-    "LabelTable",
-    "Sound",
-    "duplicates",
-    "labels",
-    "parse_keys",
-    "parse_labels",
-    "parse_sounds",
-    "sounds",
-]
-
-Kind = Literal["event", "background"]
-LabelTable = dict[tuple[str, str], tuple[tuple[str, ...], Kind]]
+__all__ = ["CATEGORIES", "Sound", "parse_sounds", "sounds"]
 
 SOUND_COLUMNS = ("index", "key", "name", "noun", "verbs", "category", "character", "place", "action")
-LABEL_COLUMNS = ("source", "label", "keys", "kind")
-DUPLICATE_COLUMNS = ("path", "follows")
 CLASS_COUNT = 527  # classes of AudioSet, whose order the CED encoder's scores follow
 CATEGORIES = frozenset(
     {
@@ -77,21 +54,6 @@ def sounds() -> dict[str, Sound]:
     return parse_sounds(_read("phrases.tsv"), where="phrases.tsv")
 
 
-@cache
-def labels() -> LabelTable:
-    """(source, label) of the manifest -> (keys best first, kind). Raises DataError naming the line that is wrong."""
-    return parse_labels(_read("labels.tsv"), frozenset(sounds()), where="labels.tsv")
-
-
-@cache
-def duplicates() -> dict[str, str]:
-    """Path of a manifest's file -> path of the file with the same recording, whose split it follows.
-
-    Found by cross-correlation of files with a common key: noise-of-life holds recordings of ESC-50.
-    """
-    return {path: follows for _, (path, follows) in _rows(_read("duplicates.tsv"), DUPLICATE_COLUMNS, "duplicates.tsv")}
-
-
 def parse_sounds(text: str, *, where: str) -> dict[str, Sound]:
     """Read a phrase table; `where` is what messages call it."""
     found: dict[str, Sound] = {}
@@ -120,29 +82,6 @@ def _sound(cells: list[str], place: str) -> Sound:
     return Sound(key, name, noun, clauses, category, character, where_heard, action, int(index) if index else None)
 
 
-def parse_labels(text: str, known: frozenset[str], *, where: str) -> LabelTable:
-    """Read a label table whose keys (separated by commas) must all be `known`; `where` is what messages call it."""
-    found: LabelTable = {}
-    for place, (source, label, keys, kind) in _rows(text, LABEL_COLUMNS, where):
-        names = tuple(dict.fromkeys(key.strip() for key in keys.split(",") if key.strip()))
-        if not names:
-            raise DataError(f"{place}: no key; name at least one, or remove the row")
-        if unknown := [name for name in names if name not in known]:
-            raise DataError(f"{place}: {unknown[0]!r} is no key of phrases.tsv; correct it or add the sound")
-        if kind not in ("event", "background"):
-            raise DataError(f"{place}: {kind!r} is no kind; use 'event' or 'background'")
-        if (source, label) in found:
-            raise DataError(f"{place}: the label {label!r} of {source!r} appears twice; keep one row")
-        found[source, label] = (names, cast(Kind, kind))
-    return found
-
-
-def parse_keys(text: str) -> frozenset[str]:
-    """One key per line; `#` starts a comment."""
-    lines = (line.split("#", 1)[0].strip() for line in text.splitlines())
-    return frozenset(line for line in lines if line)
-
-
 def _rows(text: str, columns: tuple[str, ...], where: str) -> Iterator[tuple[str, list[str]]]:
     """Yield (place for messages, cells) of each row after the header."""
     lines = text.split("\n")
@@ -163,6 +102,3 @@ def _read(name: str) -> str:
     if not resource.is_file():
         raise DataError(f"The table {name} is missing from the package mellow.data.scenes; reinstall mellow")
     return resource.read_text(encoding="utf-8")
-
-
-HELD_OUT: frozenset[str] = parse_keys(_read("held_out.txt"))

@@ -11,18 +11,16 @@ __all__ = ["Event", "Recording", "Scene"]
 class Recording:
     """A labelled source recording of the manifest.
 
-    path: relative to the manifest.
+    path: relative to the manifest, or to the folder of recordings.
     sounds: keys of `phrases.tsv` that are surely in it, best first (never empty).
     kind: "event" (can be placed in a scene) or "background" (a steady ambience).
-    split: "train" or "development"; all takes of one recording share a split.
+    split: "train", "development" or "held_out"; all takes of one recording share a split.
     """
 
     path: str
-    source: str
     sounds: tuple[str, ...]
     kind: str
     split: str
-    duration_s: float
 
 
 @dataclass(frozen=True)

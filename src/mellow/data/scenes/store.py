@@ -6,7 +6,7 @@ import json
 import logging
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from typing import Any
 import soundfile
 
 from mellow.data.scenes.compose import compose_alone, compose_scene
+from mellow.data.scenes.composition import write_composition
+from mellow.data.scenes.labels import Labelling
 from mellow.data.scenes.pool import Pool
-from mellow.data.scenes.recordings import read_manifest
+from mellow.data.scenes.recordings import read_recordings, recordings_folder
 from mellow.data.scenes.scene import Event, Recording, Scene
 from mellow.data.scenes.signals import SAMPLE_RATE, Waveform
 from mellow.errors import DataError
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 
 SCENES = "scenes.jsonl"
 CHUNK = 8  # scenes handed to a worker process at once
+USUAL = {"development": 500, "held_out": 120}  # scenes of a split that has recordings, where no number is given
 
 Job = tuple[str, str, Recording | None]  # name, split, the recording of a scene that holds it alone
 
@@ -53,37 +56,39 @@ def read_scenes(path: Path) -> list[Scene]:
 
 def write_scenes(
     out_dir: Path,
-    manifest: Path,
+    recordings_path: Path,
+    labelling: Labelling | None = None,
     *,
     count: int,
-    development: int,
+    development: int | None = None,
+    held_out: int | None = None,
     seed: int,
-    held_out: int = 0,
     workers: int = 1,
     progress: Progress = silent,
 ) -> list[Scene]:
     """Render scenes to `out_dir`, 16 kHz and 16 bit, and return them in order of their names' making.
 
+    recordings_path, labelling: a manifest or folder, and what is known beside it (`read_recordings`).
     count, development, held_out: how many scenes to compose from each split (`train-000001`, ...). Besides these, every
-    development and held-out recording alone, up to 10 s, is a scene (`development-rec-00001`, ...).
+    development and held-out recording alone, up to 10 s, is a scene (`development-rec-00001`, ...). None: as USUAL.
     workers: processes; each decodes the recordings it needs. progress: called after each scene.
     A run that was stopped goes on where it was: scenes of the same seed that are already there are kept.
-    Raises DataError when `out_dir` holds scenes of another seed, or a split with scenes to compose has no recordings.
+    `compose.json` keeps what was held out. Raises DataError when `out_dir` holds scenes of another seed or with other
+    sounds held out, or a split with scenes to compose has no recordings.
     """
-    recordings = read_manifest(manifest)
-    wanted = {"train": count, "development": development, "held_out": held_out}
-    for split, number in wanted.items():
-        if number and not any(recording.split == split for recording in recordings):
-            raise DataError(f"{manifest} has no recordings of the split {split!r}; ask for no scenes of it")
+    labelling = labelling or Labelling()
+    recordings = read_recordings(recordings_path, labelling)
+    wanted = _wanted(recordings, {"train": count, "development": development, "held_out": held_out}, recordings_path)
     (out_dir / "audio").mkdir(parents=True, exist_ok=True)
     jobs = _jobs(recordings, wanted)
     done = _already_there(out_dir, seed)
+    write_composition(out_dir, labelling, seed=seed)
     open_jobs = [job for job in jobs if job[0] not in done]
     if done:
         log.info("%d of %d scenes are in %s already.", len(jobs) - len(open_jobs), len(jobs), out_dir)
     before = len(jobs) - len(open_jobs)
     with (out_dir / SCENES).open("a", encoding="utf-8") as lines:
-        rendered = _rendered(out_dir, manifest.parent, recordings, open_jobs, seed, workers)
+        rendered = _rendered(out_dir, recordings_folder(recordings_path), recordings, open_jobs, seed, workers)
         for number, scene in enumerate(rendered, start=before + 1):
             lines.write(_line(scene))
             lines.flush()
@@ -92,6 +97,21 @@ def write_scenes(
     scenes = [done[job[0]] for job in jobs if job[0] in done]
     _replace(out_dir / SCENES, "".join(map(_line, scenes)))
     return scenes
+
+
+def _wanted(recordings: Sequence[Recording], asked: Mapping[str, int | None], path: Path) -> dict[str, int]:
+    """How many scenes of each split to compose; DataError for a number of scenes of a split without recordings."""
+    splits = {recording.split for recording in recordings}
+    for split, number in asked.items():
+        if number and split not in splits:
+            raise DataError(f"{path} has no recordings of the split {split!r}; ask for no scenes of it.")
+    if asked["development"] is None and "development" not in splits:
+        log.warning(
+            "No development scenes are composed: one in ten groups of takes is set aside for them, but none that "
+            "holds the last training recording of a sound."
+        )
+    usual = {split: USUAL[split] if split in splits else 0 for split in USUAL}
+    return {split: usual[split] if number is None else number for split, number in asked.items()}
 
 
 def _jobs(recordings: Sequence[Recording], wanted: dict[str, int]) -> list[Job]:

@@ -76,9 +76,9 @@ PAIR_TASKS: Mapping[str, Task[DrawPair]] = {
 }
 
 
-def open_vocabulary() -> Vocabulary:
+def open_vocabulary(held_out: frozenset[str] = frozenset()) -> Vocabulary:
     """All sounds of the table that training may name, each as likely as any other."""
-    return Vocabulary({key: 1.0 for key in phrases.sounds() if key not in phrases.HELD_OUT})
+    return Vocabulary({key: 1.0 for key in phrases.sounds() if key not in held_out})
 
 
 def examples_for_scene(scene: Scene, rng: random.Random, *, count: int, vocabulary: Vocabulary) -> list[Example]:
@@ -97,7 +97,7 @@ def examples_for_pair(
 
 
 def examples_without_audio(rng: random.Random, *, count: int, vocabulary: Vocabulary | None = None) -> list[Example]:
-    """`count` questions with the names heard in place of a clip; by default over the whole table but HELD_OUT."""
+    """`count` questions with the names heard in place of a clip; by default over the whole table."""
     words = open_vocabulary() if vocabulary is None else vocabulary
     found: list[Example] = []
     for _ in range(count * TRIES_PER_EXAMPLE):
