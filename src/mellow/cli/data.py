@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mellow.cli import data_sources
 from mellow.cli.console import Quiet, finite, say, show_logs
 from mellow.cli.data_sounds import sounds
 from mellow.cli.progress import progress_bar
@@ -21,6 +22,7 @@ MOST = 100_000_000  # scenes or examples
 
 app = typer.Typer(help="Generate training data.", rich_markup_mode=None)
 app.command()(sounds)
+app.command("sources")(data_sources.sources)
 
 
 @app.callback()
