@@ -119,7 +119,10 @@ class ByLabel(TextOnly):
         self._start = _to_word(_common(asked))
         self._end = _to_word(_common([text[::-1] for text in asked]))[::-1]
         self._vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+", min_df=2, max_features=FEATURES)
-        features = self._vectorizer.fit_transform([self._body(text) for text in asked])
+        try:
+            features = self._vectorizer.fit_transform([self._body(text) for text in asked])
+        except ValueError:  # all ask the same: there is not one word to go by
+            return
         self._model = LogisticRegression(C=LABEL_STRENGTH, max_iter=2000)
         self._model.fit(features, [row.answer.lower() for row in known])
         self._classes = list(self._model.classes_)
