@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from mellow.data.records import Record
@@ -43,6 +44,8 @@ QUANTITY = re.compile(
     rf"(?P<low>{VALUE})\s*(?:(?P<first>{UNITS})\b)?(?:{JOINT}(?P<high>{VALUE}))?[\s-]*(?P<unit>{UNITS})\b(?!\w)",
     re.IGNORECASE,
 )
+MARKS = ("hz", "hertz", "db", "decibel", "sec", "minute", "ms")  # one of which a text with a number has to hold
+SECONDS = re.compile(r"\ds\b|\d s\b")
 LONE_S = re.compile(r"^\d+\s*s$")  # "1980s" is a decade
 ORDER = re.compile(r"\b(?:the|a|each|every|per|one|another)\s+second\b", re.IGNORECASE)
 
@@ -57,8 +60,14 @@ class Quantity:
     high: float
 
 
-def quantities(text: str) -> Iterator[Quantity]:
+@lru_cache(maxsize=4096)
+def quantities(text: str) -> tuple[Quantity, ...]:
     """All numbers with a unit of frequency, level or time."""
+    lower = text.lower()
+    return tuple(_quantities(text)) if any(mark in lower for mark in MARKS) or SECONDS.search(lower) else ()
+
+
+def _quantities(text: str) -> Iterator[Quantity]:
     for match in QUANTITY.finditer(text):
         if (LONE_S.match(match[0].lower()) and len(match["low"]) == 4) or ORDER.search(match[0]):
             continue
@@ -76,7 +85,7 @@ def _value(text: str) -> float:
 def uncarried(record: Record) -> tuple[Quantity, ...]:
     """The numbers of an answer (and of the options) that neither a caption nor the question's stem states."""
     options = " ; ".join(options_of(record))
-    said = list(quantities(f"{record.answer} ; {options}" if options else record.answer))
+    said = quantities(f"{record.answer} ; {options}" if options else record.answer)
     if not said:
         return ()
     known = [(q.unit, q.low, q.high) for caption in record.captions for q in quantities(caption)]
