@@ -7,6 +7,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 JUDGED_BY_TEXT = 20_000  # records, about, that the model of text judges; its rate is an estimate from there on
 NUMBERS = "number without source"
+NOT_COUNTED = (NUMBERS, TextOnlyFilter.name)  # in "any of them"
 
 
 class Rates:
@@ -77,14 +79,14 @@ class Rates:
             self._found[name][family_of(record)] += 1
             if len(self._examples[name]) < EXAMPLES:
                 self._examples[name].append(f"{name}: {reason}: {record.question!r} {record.answer!r}")
-        self._found["any filter"][family_of(record)] += any(name != NUMBERS for name, _ in faults)
+        self._found["any of them"][family_of(record)] += any(name not in NOT_COUNTED for name, _ in faults)
         if self._rejected is not None:
             row = json.loads(record.to_json()) | {"faults": [{"filter": n, "reason": r} for n, r in faults]}
             self._rejected.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def section(self) -> Section:
         families = sorted(self._rows)
-        names = [*(one.name for one in self._filters), TextOnlyFilter.name, NUMBERS, "any filter"]
+        names = [*(one.name for one in self._filters), TextOnlyFilter.name, NUMBERS, "any of them"]
         rows = {}
         for name in names:
             counts = self._judged if name == TextOnlyFilter.name else self._rows
@@ -92,8 +94,8 @@ class Rates:
             rows[name] = {"all": share(found.total(), counts.total())}
             rows[name] |= {family: share(found[family], counts[family]) for family in families if counts[family]}
         note = (
-            "Share of rows that each filter rejects. Numbers without a source are kept, said in words or dropped as a "
-            "recipe says, and are not counted in the last row."
+            f"Share of rows that each filter rejects. {NUMBERS.capitalize()}: a recipe keeps such rows, says the "
+            f"number in words or drops it. The last row counts neither these nor those that are {TextOnlyFilter.name}."
         )
         examples = tuple(example for name in names for example in self._examples[name][:2])
         return Section("filters", "Filters", rows, frozenset({"all", *families}), note, examples)
@@ -148,7 +150,7 @@ def _first_pass(
             for one in counting:
                 one.observe(record)
         count += len(chunk)
-        progress("Records", count, 0)
+        progress("Records", count, count)  # how many there are is known at their end
     for one in counting:
         one.finish()
     return count
@@ -161,11 +163,18 @@ def sections_beside(audits: Sequence[Sequence[Section]], names: Sequence[str]) -
     """Each part of several audits beside one another; a part that a data set lacks is empty there."""
     keys = list(dict.fromkeys(section.key for sections in audits for section in sections))
     made = []
-    for key in keys:
-        parts = [next((section for section in sections if section.key == key), None) for sections in audits]
-        title = next(part.title for part in parts if part)
-        made.append(beside([part or Section(key, title, {}) for part in parts], names))
+    for key in keys:  # of filters the families would make too many columns
+        found = [next((section for section in sections if section.key == key), None) for sections in audits]
+        title = next(part.title for part in found if part)
+        parts = [part or Section(key, title, {}) for part in found]
+        made.append(beside([_all_only(part) if key == "filters" else part for part in parts], names))
     return made
+
+
+def _all_only(section: Section) -> Section:
+    """Filters for all families together."""
+    rows = {name: {"all": row["all"]} for name, row in section.rows.items() if "all" in row}
+    return replace(section, rows=rows)
 
 
 def to_json(sections: Sequence[Section]) -> dict[str, Any]:
