@@ -41,7 +41,7 @@ UNITS = "|".join(sorted(FACTORS, key=len, reverse=True))
 VALUE = rf"(?:-?{NUMBER}|\b(?:{'|'.join(SPELLED)})\b)"
 JOINT = r"\s*(?:-|–|—|to|and|or)\s*"
 QUANTITY = re.compile(
-    rf"(?P<low>{VALUE})\s*(?:(?P<first>{UNITS})\b)?(?:{JOINT}(?P<high>{VALUE}))?[\s-]*(?P<unit>{UNITS})\b(?!\w)",
+    rf"(?P<low>{VALUE})\s*(?:(?P<first>{UNITS})\b)?(?:(?P<joint>{JOINT})(?P<high>{VALUE}))?[\s-]*(?P<unit>{UNITS})\b",
     re.IGNORECASE,
 )
 MARKS = ("hz", "hertz", "db", "decibel", "sec", "minute", "ms")  # one of which a text with a number has to hold
@@ -72,10 +72,20 @@ def _quantities(text: str) -> Iterator[Quantity]:
         if (LONE_S.match(match[0].lower()) and len(match["low"]) == 4) or ORDER.search(match[0]):
             continue
         unit, factor = FACTORS[match["unit"].lower()]
-        first = FACTORS[match["first"].lower()][1] if match["first"] else factor
+        first_unit, first = FACTORS[match["first"].lower()] if match["first"] else (unit, factor)
         low = _value(match["low"]) * first
         high = _value(match["high"]) * factor if match["high"] else low
-        yield Quantity(match[0], unit, min(low, high), max(low, high))
+        if match["first"] and match["joint"] and not _is_range(match, first_unit == unit):
+            yield Quantity(text[match.start() : match.end("first")], first_unit, low, low)
+            yield Quantity(text[match.start("high") : match.end()], unit, high, high)
+        else:
+            yield Quantity(match[0], unit, min(low, high), max(low, high))
+
+
+def _is_range(match: re.Match[str], same_unit: bool) -> bool:
+    """Whether two numbers with a unit each are one range: `5 kHz to 20 kHz`, but `1 kHz and 2 kHz` behind "between"."""
+    is_list = match["joint"].strip().lower() in ("and", "or")
+    return same_unit and not (is_list and not match.string[: match.start()].rstrip().lower().endswith("between"))
 
 
 def _value(text: str) -> float:
@@ -89,7 +99,7 @@ def uncarried(record: Record) -> tuple[Quantity, ...]:
     if not said:
         return ()
     known = [(q.unit, q.low, q.high) for caption in record.captions for q in quantities(caption)]
-    return tuple(q for q in said if (q.unit, q.low, q.high) not in known)
+    return tuple(dict.fromkeys(q for q in said if (q.unit, q.low, q.high) not in known))
 
 
 def unit_names(found: tuple[Quantity, ...]) -> str:
