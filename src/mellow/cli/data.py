@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mellow.cli import data_sources
+from mellow.cli import data_build, data_sources
 from mellow.cli.console import Quiet, finite, say, show_logs
 from mellow.cli.progress import progress_bar
 
@@ -20,6 +20,7 @@ __all__ = ["app"]
 MOST = 100_000_000  # scenes or examples
 
 app = typer.Typer(help="Generate training data.", rich_markup_mode=None)
+app.command("build")(data_build.build)
 app.command("sources")(data_sources.sources)
 
 

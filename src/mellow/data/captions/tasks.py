@@ -7,32 +7,37 @@ needs nothing but captions.
 from __future__ import annotations
 
 import random
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 from mellow.data.captions.paraphrases import CAPTION, CAPTION_BOTH, CAPTION_FIRST, CAPTION_SECOND
 from mellow.data.records import CaptionedClip, Record
+from mellow.data.wording import roots
 
-__all__ = ["TASKS", "CaptionTask", "caption", "match", "pairs", "records_of"]
+__all__ = ["TASKS", "CaptionTask", "caption", "maker_of", "match", "pairs"]
 
 CaptionTask = Literal["caption", "pairs", "match"]
 REMEMBERED = 32  # earlier clips among which a wrong caption is looked for
-WORD = re.compile(r"[^\W\d_]{4,}")  # shorter ones hardly tell sounds apart
 SUBTYPES = {"audiocaps": "AudioCaps.json", "clotho": "Clotho.json"}
 YES_NO = ("yes", "no")
 
 
-def records_of(clips: Iterable[CaptionedClip], tasks: Iterable[CaptionTask], *, seed: int) -> Iterator[Record]:
-    """The records that each clip gives for each task, in the order of the clips; equal arguments give equal records."""
-    made = [TASKS[task](seed) for task in tasks]
-    for clip in clips:
-        for make in made:
-            yield from make(clip)
-
-
 Maker = Callable[[CaptionedClip], Iterator[Record]]
+
+
+def maker_of(tasks: Iterable[CaptionTask], *, seed: int) -> Maker:
+    """A function from a captioned clip to its records for all these tasks; it remembers earlier clips.
+
+    Called with equal clips in equal order, makers of equal arguments give equal records.
+    """
+    makers = [TASKS[task](seed) for task in tasks]
+
+    def make(clip: CaptionedClip) -> Iterator[Record]:
+        for one in makers:
+            yield from one(clip)
+
+    return make
 
 
 def caption(seed: int) -> Maker:
@@ -66,14 +71,15 @@ def pairs(seed: int) -> Maker:
 def match(seed: int) -> Maker:
     """Two binary questions a clip: does one of its captions describe it (yes), does one of another clip (no).
 
-    The other caption shares no word with those of the clip, and it is the right caption of its own clip: the caption
-    alone does not give the answer.
+    The other clip's captions share no content word with those of this clip; now and then one of them fits all the
+    same ("a vehicle", "a car"). It is the right caption of its own clip, so that the text alone does not give the
+    answer.
     """
     earlier: deque[CaptionedClip] = deque(maxlen=REMEMBERED)
 
     def make(clip: CaptionedClip) -> Iterator[Record]:
         rng = random.Random(f"{seed} match {clip.audio}")
-        others = [other for other in earlier if other.split == clip.split and not _words(other) & _words(clip)]
+        others = [other for other in earlier if other.split == clip.split and not _roots(other) & _roots(clip)]
         earlier.append(clip)
         if others:
             yield _fits(clip, rng.choice(clip.captions), "yes")
@@ -104,8 +110,8 @@ def _record(
     )  # fmt: skip
 
 
-def _words(clip: CaptionedClip) -> set[str]:
-    return set(WORD.findall(" ".join(clip.captions).lower()))
+def _roots(clip: CaptionedClip) -> frozenset[str]:
+    return roots(" ".join(clip.captions))
 
 
 def _end(text: str) -> str:

@@ -1,0 +1,260 @@
+"""The report on a build: Table 1 of the paper beside ours, every difference with its reason, as JSON and Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from mellow.data.dataset.counts import SplitCounts
+from mellow.data.dataset.inputs import Input
+from mellow.data.dataset.recipe import DatasetRecipe
+from mellow.data.filters.apply import Filtered
+from mellow.data.records import Split
+from mellow.data.sources.published import subtype_task
+from mellow.data.sources.spec import paper_counts, paper_hours
+
+__all__ = ["TYPE_NAMES", "defect_lines", "markdown", "summary", "table"]
+
+TYPE_NAMES = {"binary": "binary", "mcq": "multiple choice", "entailment": "multiple choice"}
+SPLIT_ORDER: tuple[Split, ...] = ("train", "val", "test")
+LeftOutCounts = Mapping[tuple[Split, str], Counter[str]]
+
+
+def summary(
+    recipe: DatasetRecipe,
+    *,
+    tables: Sequence[Input],
+    absent_tables: Sequence[str],
+    counts: Sequence[SplitCounts],
+    seconds: Mapping[str, float],
+    left_out: LeftOutCounts,
+    crossing: Mapping[str, Any],
+    filtered: Mapping[Split, Filtered | None],
+    control: Mapping[Split, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """All that is known of a build, as plain values for JSON."""
+    splits = {made.split: made.to_dict(seconds) for made in counts if made.pairs}
+    settings = recipe.filter_settings
+    return {
+        "title": recipe.title,
+        "recipe": recipe.model_dump(mode="json"),
+        "tables": [
+            {"file": one.path.as_posix(), "source": one.recipe.source, **one.report.to_dict()} for one in tables
+        ],
+        "absent_tables": list(absent_tables),
+        "splits": splits,
+        "table1": list(_table1(recipe, splits, left_out)),
+        "left_out": [
+            {"split": split, "row": row, "reason": reason, "rows": count}
+            for (split, row), reasons in sorted(left_out.items())
+            for reason, count in sorted(reasons.items())
+        ],
+        "crossing": dict(crossing),
+        "filters": [one.name for one in settings.filters()] if settings else [],
+        "filtered": {split: asdict(one) for split, one in filtered.items() if one is not None},
+        "text_only_control": dict(control),
+        "paper_hours": paper_hours(),
+    }
+
+
+def _table1(
+    recipe: DatasetRecipe, splits: Mapping[Split, Mapping[str, Any]], left_out: LeftOutCounts
+) -> Iterable[dict[str, Any]]:
+    """A line for each row and split that the paper or we have; the totals last."""
+    paper = {name.removesuffix(".json"): count for name, count in paper_counts().items() if name != "total"}
+    ours = [name for split in splits.values() for name in split["rows"]]
+    for name in dict.fromkeys([*paper, *ours]):
+        for split in SPLIT_ORDER:
+            theirs = paper.get(name)
+            row = splits.get(split, {}).get("rows", {}).get(name, {})
+            pairs = theirs.pairs.get(split) if theirs else None
+            if pairs is None and not row:
+                continue
+            got = row.get("pairs", 0)
+            reason = _reason(recipe, name, split, pairs, got, left_out.get((split, name), Counter()))
+            yield {
+                "row": name,
+                "type": TYPE_NAMES.get(row.get("task") or subtype_task(_file(name)), "descriptive"),
+                "split": split,
+                "paper": _paper(theirs, split) if theirs else None,
+                "ours": {"pairs": got, "clips": row.get("clips", 0), "percent": row.get("percent", 0.0)},
+                "difference": got - pairs if pairs is not None else None,
+                "reason": reason,
+            }
+    for split in SPLIT_ORDER:
+        total, made = paper_counts()["total"], splits.get(split, {})
+        mine = {"pairs": made.get("pairs", 0), "clips": made.get("clips", 0), "percent": 100.0 if made else 0.0}
+        yield {
+            "row": "Total", "type": "all", "split": split, "paper": {**_paper(total, split), "percent": 100.0},
+            "ours": mine, "difference": mine["pairs"] - total.pairs[split], "reason": "the sum of the rows above",
+        }  # fmt: skip
+
+
+def _file(name: str) -> str:
+    return f"{name}-1.json" if name in ("CLD", "ACD") else f"{name}.json"
+
+
+def _paper(count: Any, split: Split) -> dict[str, Any]:
+    return {"pairs": count.pairs.get(split), "clips": count.clips.get(split), "percent": count.percent.get(split)}
+
+
+def _reason(
+    recipe: DatasetRecipe, name: str, split: Split, pairs: int | None, got: int, left_out: Counter[str]
+) -> str:
+    """Why a count is not the paper's: what the recipe says, what was left out, what is known of the paper's count."""
+    if pairs == got:
+        return ""
+    told = recipe.reasons.get(name, {}).get(split)
+    reasons = [told] if told else []
+    if pairs is None:
+        return told or "not in the paper"
+    reasons += [f"{count} left out ({reason})" for reason, count in left_out.most_common()]
+    known = next((one.reason for key, one in paper_counts().items() if key.removesuffix(".json") == name), "")
+    if got and known and not told:
+        reasons.append(f"paper: {known}")
+    if not got and not left_out:
+        reasons.append("no table in this build gives it")
+    return "; ".join(reasons) or "unexplained"
+
+
+# --- Markdown ---------------------------------------------------------------------------------------------------------
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; bars in the texts do not end cells."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(
+        "| " + " | ".join(str("" if cell is None else cell).replace("|", "\\|") for cell in line) + " |"
+        for line in lines
+    )
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """The report for people."""
+    parts = [f"# {report['title']}: report", _splits(report), _audio(report), "## Table 1 of the paper, and ours"]
+    parts += [_table(report), _left_out(report), _crossing(report), _checks(report), _tables(report)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _splits(report: Mapping[str, Any]) -> str:
+    header = ("split", "pairs", "clips", "hours by 10 s", "hours in full", "lengths known of", "equal rows")
+    rows = [
+        (
+            split, made["pairs"], made["clips"], made["hours_by_10_s"], made["hours_in_full"],
+            f"{made['clips_of_known_length']} clips", made["defects"]["equal_rows"],
+        )
+        for split, made in report["splits"].items()
+    ]  # fmt: skip
+    hours = report["paper_hours"]
+    note = (
+        f"Hours by 10 s: 10 s for each clip, as the paper's models listen to them. The paper says {hours['said']} h; "
+        f"its Table 1 gives {hours['train_clips'] / 360:.1f} h for train and {hours['all_clips'] / 360:.1f} h in all. "
+        "Hours in full: of the clips whose length is known."
+    )
+    return f"{table(header, rows)}\n\n{note}"
+
+
+def _audio(report: Mapping[str, Any]) -> str:
+    recipe = report["recipe"]
+    if recipe["audio_root"] is None:
+        text = "No folder of clips was named (`audio_root`): no clip was looked for, and all rows are kept."
+    else:
+        absent = {split: made["clips_absent"] for split, made in report["splits"].items()}
+        kept = ", ".join(f"{count} in {split}" for split, count in absent.items())
+        text = f"Clips were looked for below `{recipe['audio_root']}`. Absent clips of rows that are kept: {kept}."
+    if report["absent_tables"]:
+        names = ", ".join(f"`{name}`" for name in report["absent_tables"])
+        text += f"\n\nTables that are not here ({len(report['absent_tables'])}): {names}."
+    return text
+
+
+def _table(report: Mapping[str, Any]) -> str:
+    header = ("row", "type", "split", "clips (paper)", "clips", "pairs (paper)", "pairs", "% (paper)", "%")
+    rows = []
+    for line in report["table1"]:
+        theirs, ours = line["paper"] or {"clips": "-", "pairs": "-", "percent": "-"}, line["ours"]
+        numbers = [(theirs[name], ours[name]) for name in ("clips", "pairs", "percent")]
+        rows.append(
+            (line["row"], line["type"], line["split"], *(n for pair in numbers for n in pair),
+             "" if line["difference"] is None else f"{line['difference']:+d}", line["reason"])
+        )  # fmt: skip
+    return table((*header, "difference", "reason"), rows)
+
+
+def _left_out(report: Mapping[str, Any]) -> str:
+    rows = [(line["split"], line["row"], line["reason"], line["rows"]) for line in report["left_out"]]
+    rows += [
+        ("", one["file"].rpartition("/")[2], reason, count)
+        for one in report["tables"]
+        for reason, count in one["left_out"].items()
+        if count
+    ]
+    text = "## Left out\n\n"
+    text += table(("split", "row or table", "reason", "rows"), rows) if rows else "No row was left out."
+    chosen = "Rows with a reason but `not chosen` and those that a table's reader left out are in `left_out.jsonl`."
+    return f"{text}\n\n{chosen}" if rows else text
+
+
+def _crossing(report: Mapping[str, Any]) -> str:
+    found = report["crossing"]
+    lines = ["## Clips in more than one split", ""]
+    lines += [f"- by name: {splits}: {count} clips" for splits, count in found["by_name"].items()]
+    if not found["by_name"]:
+        lines.append("- by name: none")
+    if found["by_content"] is None:
+        lines.append("- by content: not compared; no clip was read")
+    else:
+        lines += [f"- by content: {splits}: {count} clips" for splits, count in found["by_content"].items()]
+        lines.append(f"- {found['hashed']} clips were read for the comparison by content")
+    kept = report["recipe"]["crossing"] == "keep"
+    lines.append(f"- rows about such clips are {'kept' if kept else 'left out of the split that is less held out'}")
+    return "\n".join(lines)
+
+
+def _checks(report: Mapping[str, Any]) -> str:
+    lines = ["## Known defects, measured", ""]
+    for split, made in report["splits"].items():
+        lines += [f"- {split}: {text}" for text in defect_lines(made["defects"])]
+    rows = [
+        (split, task, row["rows"], f"{100 * row['chance']:.1f}", f"{100 * row['accuracy']:.1f}")
+        for split, tasks in report["text_only_control"].items()
+        for task, row in tasks.items()
+    ]
+    text = "\n".join(lines)
+    if rows:
+        text += "\n\nAnswered from the text alone, without audio (models of text, trained on other clips of the split):"
+        text += "\n\n" + table(("split", "family", "test rows", "chance, %", "text only, %"), rows)
+    names = ", ".join(report["filters"]) or "none"
+    return f"{text}\n\nFilters: {names}."
+
+
+def defect_lines(defects: Mapping[str, Any]) -> list[str]:
+    """What `Defects` found, a sentence each."""
+    lines = [f"{defects['equal_rows']} rows are equal to an earlier one (same clip, question and answer)"]
+    if binary := defects.get("binary"):
+        lines.append(
+            f"binary: {binary['conflicting_questions']} of {binary['questions']} questions have both answers; "
+            f"a consistent answerer reaches {binary['ceiling_percent']} % of the rows, "
+            f"always yes {binary['always_yes_percent']} %"
+        )
+    if words := defects.get("words_of_hypotheses"):
+        lines.append("words per hypothesis: " + ", ".join(f"{label} {mean}" for label, mean in words.items()))
+    lines += [
+        f"{name}: {row['of_them']} of {row['rows']} answers name a frequency in Hz"
+        for name, row in defects.get("answers_that_name_hz", {}).items()
+    ]
+    if defects.get("clip_compared_with_itself"):
+        lines.append(f"{defects['clip_compared_with_itself']} differences compare a clip with itself")
+    return lines
+
+
+def _tables(report: Mapping[str, Any]) -> str:
+    header = ("table", "source", "rows", "used", "clips present", "clips absent", "noted")
+    rows = [
+        (one["file"], one["source"], one["rows"], one["kept"], one["audio_present"], one["audio_absent"],
+         "; ".join(f"{what}: {count}" for what, count in one["noted"].items()))
+        for one in report["tables"]
+    ]  # fmt: skip
+    return "## Tables\n\n" + table(header, rows)
