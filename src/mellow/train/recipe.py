@@ -14,7 +14,10 @@ __all__ = ["DataRecipe", "ModelRecipe", "Recipe", "read_recipe"]
 
 class DataRecipe(Strict):
     examples: str
-    """Path of the training examples (examples.jsonl), relative to the working directory."""
+    """Path of the training examples, relative to the working directory: examples or records as JSONL (`mellow data
+    compose`, `mellow data build`), or ReasonAQA's published JSON."""
+    audio_root: str | None = None
+    """The folder with the clips, in any subfolders; without it, paths are relative to the file of examples."""
     scenes: str | None = None
     """The scenes that the examples' clips were rendered from (scenes.jsonl): the truth for the event head."""
     shares: dict[str, float] = {}

@@ -14,7 +14,9 @@ from math import gcd
 
 from mellow.errors import DataError
 
-__all__ = ["CAPTION", "CAPTION_BOTH", "CAPTION_FIRST", "CAPTION_SECOND", "load_paraphrases", "paraphrase", "paraphrases"]
+__all__ = [
+    "CAPTION", "CAPTION_BOTH", "CAPTION_FIRST", "CAPTION_SECOND", "load_paraphrases", "paraphrase", "paraphrases",
+]  # fmt: skip
 
 CAPTION, CAPTION_FIRST = "caption the audio", "caption first audio"
 CAPTION_SECOND, CAPTION_BOTH = "caption second audio", "caption both audios"

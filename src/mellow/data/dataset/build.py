@@ -20,8 +20,9 @@ from mellow.data.dataset.crossing import Crossing
 from mellow.data.dataset.gate import Gate
 from mellow.data.dataset.inputs import Input, Lengths, find_inputs, read_input
 from mellow.data.dataset.recipe import DatasetRecipe
-from mellow.data.dataset.report import markdown, summary
+from mellow.data.dataset.report import markdown
 from mellow.data.dataset.select import Selection, row_of
+from mellow.data.dataset.summary import summary
 from mellow.data.filters.apply import Filtered, filter_records
 from mellow.data.records import Record, Split, read_records, write_records
 from mellow.data.sources import reasonaqa
@@ -62,8 +63,9 @@ def build_dataset(recipe: DatasetRecipe, *, progress: Progress = silent) -> dict
     """
     tables, absent_tables = find_inputs(recipe)
     audio = AudioRoot(recipe.audio_root) if recipe.audio_root else None
-    for name in absent_tables:
-        log.warning("The table %s is not here; its rows are missing.", name)
+    if absent_tables:
+        first = ", ".join(absent_tables[:3])
+        log.warning("%d tables are not here, so that their rows are missing: %s ...", len(absent_tables), first)
     with new_directory(Path(recipe.output)) as folder:
         with (folder / "left_out.jsonl").open("w", encoding="utf-8") as file:
             left_out, known = LeftOut(file), Lengths()

@@ -40,7 +40,8 @@ class SourceRecipe(Strict):
     split: Split | None = None
     """Of all these files; else the name of each tells its split, and records bear their own."""
     columns: dict[str, Any] = {}
-    """For `table`: the names of its columns (audio, captions, question, answer, choices, split, id), source, licence."""
+    """For `table`: the names of its columns (audio, captions, question, answer, choices, split, id), and the `source`
+    and `licence` of its rows."""
     tasks: tuple[CaptionTask, ...] = ("caption",)
     """What is asked about captioned clips: `caption` (one question a caption), `pairs` (describe one or both of two
     clips), `match` (does a caption fit)."""
@@ -69,13 +70,12 @@ class SourceRecipe(Strict):
 
     def table_columns(self) -> Columns:
         """The columns of a table; ValueError for one that is unknown."""
-        listed = ("audio", "captions", "choices")
-        values = {
-            name: (value,) if name in listed and isinstance(value, str) else value
-            for name, value in self.columns.items()
-        }
+        values: dict[str, Any] = dict(self.columns)
+        for name in ("audio", "captions", "choices"):
+            if name in values:
+                values[name] = (values[name],) if isinstance(values[name], str) else tuple(values[name])
         try:
-            return Columns(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+            return Columns(**values)
         except (TypeError, DataError) as error:
             raise ValueError(f"the columns are wrong ({error})") from None
 

@@ -1,125 +1,11 @@
-"""The report on a build: Table 1 of the paper beside ours, every difference with its reason, as JSON and Markdown."""
+"""The report on a build as Markdown."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from mellow.data.dataset.counts import SplitCounts
-from mellow.data.dataset.inputs import Input
-from mellow.data.dataset.recipe import DatasetRecipe
-from mellow.data.filters.apply import Filtered
-from mellow.data.records import Split
-from mellow.data.sources.published import subtype_task
-from mellow.data.sources.spec import paper_counts, paper_hours
-
-__all__ = ["TYPE_NAMES", "defect_lines", "markdown", "summary", "table"]
-
-TYPE_NAMES = {"binary": "binary", "mcq": "multiple choice", "entailment": "multiple choice"}
-SPLIT_ORDER: tuple[Split, ...] = ("train", "val", "test")
-LeftOutCounts = Mapping[tuple[Split, str], Counter[str]]
-
-
-def summary(
-    recipe: DatasetRecipe,
-    *,
-    tables: Sequence[Input],
-    absent_tables: Sequence[str],
-    counts: Sequence[SplitCounts],
-    seconds: Mapping[str, float],
-    left_out: LeftOutCounts,
-    crossing: Mapping[str, Any],
-    filtered: Mapping[Split, Filtered | None],
-    control: Mapping[Split, Mapping[str, Any]],
-) -> dict[str, Any]:
-    """All that is known of a build, as plain values for JSON."""
-    splits = {made.split: made.to_dict(seconds) for made in counts if made.pairs}
-    settings = recipe.filter_settings
-    return {
-        "title": recipe.title,
-        "recipe": recipe.model_dump(mode="json"),
-        "tables": [
-            {"file": one.path.as_posix(), "source": one.recipe.source, **one.report.to_dict()} for one in tables
-        ],
-        "absent_tables": list(absent_tables),
-        "splits": splits,
-        "table1": list(_table1(recipe, splits, left_out)),
-        "left_out": [
-            {"split": split, "row": row, "reason": reason, "rows": count}
-            for (split, row), reasons in sorted(left_out.items())
-            for reason, count in sorted(reasons.items())
-        ],
-        "crossing": dict(crossing),
-        "filters": [one.name for one in settings.filters()] if settings else [],
-        "filtered": {split: asdict(one) for split, one in filtered.items() if one is not None},
-        "text_only_control": dict(control),
-        "paper_hours": paper_hours(),
-    }
-
-
-def _table1(
-    recipe: DatasetRecipe, splits: Mapping[Split, Mapping[str, Any]], left_out: LeftOutCounts
-) -> Iterable[dict[str, Any]]:
-    """A line for each row and split that the paper or we have; the totals last."""
-    paper = {name.removesuffix(".json"): count for name, count in paper_counts().items() if name != "total"}
-    ours = [name for split in splits.values() for name in split["rows"]]
-    for name in dict.fromkeys([*paper, *ours]):
-        for split in SPLIT_ORDER:
-            theirs = paper.get(name)
-            row = splits.get(split, {}).get("rows", {}).get(name, {})
-            pairs = theirs.pairs.get(split) if theirs else None
-            if pairs is None and not row:
-                continue
-            got = row.get("pairs", 0)
-            reason = _reason(recipe, name, split, pairs, got, left_out.get((split, name), Counter()))
-            yield {
-                "row": name,
-                "type": TYPE_NAMES.get(row.get("task") or subtype_task(_file(name)), "descriptive"),
-                "split": split,
-                "paper": _paper(theirs, split) if theirs else None,
-                "ours": {"pairs": got, "clips": row.get("clips", 0), "percent": row.get("percent", 0.0)},
-                "difference": got - pairs if pairs is not None else None,
-                "reason": reason,
-            }
-    for split in SPLIT_ORDER:
-        total, made = paper_counts()["total"], splits.get(split, {})
-        mine = {"pairs": made.get("pairs", 0), "clips": made.get("clips", 0), "percent": 100.0 if made else 0.0}
-        yield {
-            "row": "Total", "type": "all", "split": split, "paper": {**_paper(total, split), "percent": 100.0},
-            "ours": mine, "difference": mine["pairs"] - total.pairs[split], "reason": "the sum of the rows above",
-        }  # fmt: skip
-
-
-def _file(name: str) -> str:
-    return f"{name}-1.json" if name in ("CLD", "ACD") else f"{name}.json"
-
-
-def _paper(count: Any, split: Split) -> dict[str, Any]:
-    return {"pairs": count.pairs.get(split), "clips": count.clips.get(split), "percent": count.percent.get(split)}
-
-
-def _reason(
-    recipe: DatasetRecipe, name: str, split: Split, pairs: int | None, got: int, left_out: Counter[str]
-) -> str:
-    """Why a count is not the paper's: what the recipe says, what was left out, what is known of the paper's count."""
-    if pairs == got:
-        return ""
-    told = recipe.reasons.get(name, {}).get(split)
-    reasons = [told] if told else []
-    if pairs is None:
-        return told or "not in the paper"
-    reasons += [f"{count} left out ({reason})" for reason, count in left_out.most_common()]
-    known = next((one.reason for key, one in paper_counts().items() if key.removesuffix(".json") == name), "")
-    if got and known and not told:
-        reasons.append(f"paper: {known}")
-    if not got and not left_out:
-        reasons.append("no table in this build gives it")
-    return "; ".join(reasons) or "unexplained"
-
-
-# --- Markdown ---------------------------------------------------------------------------------------------------------
+__all__ = ["defect_lines", "markdown", "table"]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -139,10 +25,11 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 def _splits(report: Mapping[str, Any]) -> str:
-    header = ("split", "pairs", "clips", "hours by 10 s", "hours in full", "lengths known of", "equal rows")
+    header = ("split", "pairs", "clips", "hours by 10 s", "hours in full", "of known length", "equal rows")
     rows = [
         (
-            split, made["pairs"], made["clips"], made["hours_by_10_s"], made["hours_in_full"],
+            split, made["pairs"], made["clips"], made["hours_by_10_s"],
+            made["hours_in_full"] if made["clips_of_known_length"] else "unknown",
             f"{made['clips_of_known_length']} clips", made["defects"]["equal_rows"],
         )
         for split, made in report["splits"].items()
@@ -178,9 +65,13 @@ def _table(report: Mapping[str, Any]) -> str:
         numbers = [(theirs[name], ours[name]) for name in ("clips", "pairs", "percent")]
         rows.append(
             (line["row"], line["type"], line["split"], *(n for pair in numbers for n in pair),
-             "" if line["difference"] is None else f"{line['difference']:+d}", line["reason"])
+             _signed(line["difference"]), line["reason"])
         )  # fmt: skip
     return table((*header, "difference", "reason"), rows)
+
+
+def _signed(number: int | None) -> str:
+    return "" if number is None else f"{number:+d}" if number else "0"
 
 
 def _left_out(report: Mapping[str, Any]) -> str:
@@ -208,6 +99,8 @@ def _crossing(report: Mapping[str, Any]) -> str:
     else:
         lines += [f"- by content: {splits}: {count} clips" for splits, count in found["by_content"].items()]
         lines.append(f"- {found['hashed']} clips were read for the comparison by content")
+    if found["examples"]:
+        lines.append("- for example: " + ", ".join(f"`{name}`" for name in found["examples"]))
     kept = report["recipe"]["crossing"] == "keep"
     lines.append(f"- rows about such clips are {'kept' if kept else 'left out of the split that is less held out'}")
     return "\n".join(lines)
