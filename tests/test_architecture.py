@@ -55,6 +55,7 @@ EXCEPTIONS = {("evaluate.predict", "answer")}  # the one module of its room that
 LATE = {  # what is imported when it is needed, since it is not installed, or slow to import and seldom needed
     ("mellow.answer.load", "mellow.answer.prepare"),
     ("mellow.audio.decode", "mellow.audio.formats"),
+    ("mellow.data.sources", "mellow.data.sources.parquet"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from mellow.data.records import CaptionedClip, Record
@@ -20,10 +21,18 @@ from mellow.data.sources import (
 
 __all__ = ["READERS", "Reader"]
 
-Reader = Callable[..., Iterator[Any]]
+Reader = Callable[..., Iterator[CaptionedClip] | Iterator[Record] | Iterator[CaptionedClip | Record]]
 
-# By the `reader` of a SourceSpec; all take the path of a table and the keywords split, audio and report.
-READERS: dict[str, Callable[..., Iterator[CaptionedClip] | Iterator[Record] | Iterator[CaptionedClip | Record]]] = {
+
+def _parquet(path: str | Path, **options: Any) -> Iterator[CaptionedClip | Record]:
+    from mellow.data.sources.parquet import read  # pyarrow is an extra
+
+    return read(path, **options)
+
+
+# By the `reader` of a SourceSpec; all take the path of a table and the keywords split, audio and report, and each the
+# others that its `read` names.
+READERS: dict[str, Reader] = {
     "audiocaps": audiocaps.read,
     "clotho": clotho.read,
     "clotho_aqa": clotho_aqa.read,
@@ -33,4 +42,5 @@ READERS: dict[str, Callable[..., Iterator[CaptionedClip] | Iterator[Record] | It
     "reasonaqa": reasonaqa.read,
     "openaqa": openaqa.read,
     "table": table.read,
+    "parquet": _parquet,
 }

@@ -14,9 +14,9 @@ from mellow.errors import DataError
 
 __all__ = ["AudioRoot", "clip_key", "clip_path"]
 
-EXTENSIONS = frozenset(
-    ("aac", "aif", "aiff", "amr", "au", "flac", "m4a", "mp3", "mp4", "oga", "ogg", "opus", "wav", "webm", "wma")
-)
+EXTENSIONS = {
+    "aac", "ac3", "aif", "aiff", "amr", "au", "flac", "m4a", "mp3", "mp4", "oga", "ogg", "opus", "wav", "webm", "wma",
+}  # fmt: skip
 YOUTUBE = re.compile(r"Y[\w-]{11}", re.ASCII)
 DRIVE = re.compile(r"[A-Za-z]:")
 

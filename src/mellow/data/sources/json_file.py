@@ -17,6 +17,7 @@ __all__ = ["json_objects", "jsonl_objects"]
 BLOCK = 1 << 18  # bytes read at once
 LARGEST = 1 << 24  # characters of one object
 BLANK = re.compile(r"[ \t\r\n]*")
+BEHIND = tuple(" \t\r\n,]}")
 SURROGATE = re.compile("[\ud800-\udfff]")
 DECODER = json.JSONDecoder()
 
@@ -78,7 +79,7 @@ class _Reader:
                 if mark == "]":
                     raise self._error("an object is missing behind the comma")
             elif mark != "]":
-                raise self._error("a comma or ']' is missing")
+                raise self._error("a comma or ']' is missing", cut=not mark)
         self._expect("]", "the end of the list")
         self._leave(key)
 
@@ -133,16 +134,17 @@ class _Reader:
             except ValueError as error:
                 if len(self.text) - self.place > LARGEST:
                     raise self._error(f"no object ends within {LARGEST >> 20} Mi characters") from None
+                at = getattr(error, "pos", self.place) - self.place
                 if not self._read_on(len(self.text) - self.place):
-                    raise self._not_json(error) from None
+                    self._move(min(self.place + at, len(self.text)))
+                    raise self._not_json(getattr(error, "msg", str(error))) from None
             else:
-                if end < len(self.text) or not self._read_on():  # a number may go on in the next block
+                whole = isinstance(value, (str, list, dict)) or self.text[end : end + 1] in BEHIND
+                if (end < len(self.text) and whole) or not self._read_on():  # a number may go on in the next block
                     self._move(end)
                     return value
 
-    def _not_json(self, error: ValueError) -> DataError:
-        message = getattr(error, "msg", str(error))
-        self._move(min(getattr(error, "pos", self.place), len(self.text)))
+    def _not_json(self, message: str) -> DataError:
         return self._error(f"not JSON ({message})", cut=not self._peek() or message.startswith("Unterminated string"))
 
     def _move(self, place: int) -> None:

@@ -49,7 +49,7 @@ LABELS = {
 }
 YES_NO = ("yes", "no")
 MARK = re.compile(r"(?:^|(?<=[\s?.:,;]))\(?([A-Ha-h])[).] ?(?=\S)")
-ANSWER = re.compile(r"\(?([A-Ha-h])[).:](?:\s+|(?=\S)|$)(.*)", re.DOTALL)
+ANSWER = re.compile(r"\(?([A-Ha-h])(?:[).:]\s*(.*))?", re.DOTALL)
 
 
 def subtype_task(subtype: str) -> Task:
@@ -150,9 +150,9 @@ def _chosen(answer: str, options: tuple[str, ...]) -> tuple[str, tuple[str, ...]
     texts = [_plainly(option) for option in options]
     if match:
         place = "abcdefgh".index(match[1].lower())
-        if place < len(options) and _plainly(match[2]) in ("", texts[place]):
+        if place < len(options) and _plainly(match[2] or "") in ("", texts[place]):
             return options[place], options
-    elif texts.count(_plainly(answer)) == 1:
+    if texts.count(_plainly(answer)) == 1:
         return options[texts.index(_plainly(answer))], options
     return answer, ()
 

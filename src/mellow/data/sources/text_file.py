@@ -42,7 +42,7 @@ def decoded_lines(path: str | Path, encoding: str = UTF8) -> Iterator[str]:
             if number == 1:
                 _check_beginning(path, line)
             if len(line) > LONGEST:
-                raise DataError(f"{path}, line {number}: longer than {LONGEST >> 20} MiB; is it a text file?")
+                raise DataError(f"{path}, line {number}: longer than {LONGEST >> 20} MiB, so this is no table.")
             try:
                 text = line.decode("utf-8" if encoding == UTF8 and number > 1 else encoding)
             except UnicodeDecodeError as error:

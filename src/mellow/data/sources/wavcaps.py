@@ -82,7 +82,7 @@ def _text(item: dict[str, Any], name: str, where: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        raise DataError(f"{where}: the field {name!r} is missing or not a text; is it a WavCaps file?")
+        raise DataError(f"{where}: the field {name!r} is missing or not a text, so this is no WavCaps file.")
     return value
 
 
