@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mellow.data.records import Record, Split, Task, read_records
+from mellow.data.wording import options_in
 from mellow.errors import DataError
-from mellow.text.options import find_options
 
 __all__ = ["data_files", "read_any"]
 
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 ENDINGS = (".jsonl", ".json", ".csv")
 READ_AT_ONCE = 1 << 20  # characters
+DETAIL_WORDS = 4  # of an open answer, from which it is a detailed one
 LONGEST_FIELD = 1 << 24  # characters of a csv field
 ENTAILMENT_OPTIONS = ("It is definitely true", "It is definitely false", "It is plausible", "I cannot determine")
 ENTAILMENT = 'Based on the audio, what can be said about the hypothesis - "{}"? ' + " ".join(
@@ -137,7 +138,7 @@ def _is_ours(path: Path) -> bool:
     return isinstance(row, dict) and not set(row) - {"id", *Record.__dataclass_fields__} and "question" in row
 
 
-# --- rows of files -----------------------------------------------------------------------------------------------------
+# --- rows of files ----------------------------------------------------------------------------------------------------
 
 
 def _json_lines(file: TextIO) -> Iterator[Any]:
@@ -170,7 +171,7 @@ def _table(file: TextIO) -> Iterator[dict[str, Any]]:
     return csv.DictReader(file, strict=True)
 
 
-# --- rows to records ---------------------------------------------------------------------------------------------------
+# --- rows to records --------------------------------------------------------------------------------------------------
 
 
 def _from_row(row: Mapping[str, Any], path: Path, number: int) -> Iterator[Record]:
@@ -263,10 +264,12 @@ def _task(subtype: str) -> Task:
 
 
 def _guess(question: str, answer: str, choices: tuple[str, ...]) -> Task:
-    """The family of a question that nobody named: answered yes or no, with options, or open."""
+    """The family of a question that nobody named: answered yes or no, with options, in a sentence, or in a word."""
     if answer.lower() in YES_NO:
         return "binary"
-    return "mcq" if choices or find_options(question) else "detail"
+    if choices or options_in(question):
+        return "mcq"
+    return "detail" if len(answer.split()) >= DETAIL_WORDS else "other"
 
 
 def _split(text: str) -> Split:

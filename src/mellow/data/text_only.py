@@ -6,7 +6,6 @@ suggest where one set of options (true, false, plausible) recurs.
 
 from __future__ import annotations
 
-import os.path
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -62,7 +61,7 @@ def _even(row: Closed) -> np.ndarray:
 
 
 class ByOption(TextOnly):
-    """The option that looks most like an answer: its words, place, length, and the words it shares with the question."""
+    """The option that looks most like an answer: its words, place, length, and words shared with the question."""
 
     def __init__(self, rows: Sequence[Closed]) -> None:
         self._vectorizer = CountVectorizer(
@@ -117,10 +116,13 @@ class ByLabel(TextOnly):
         if len({row.answer.lower() for row in known}) < 2:
             return
         asked = [_without_options(row) for row in known]
-        self._start = _to_word(os.path.commonprefix(asked))
-        self._end = _to_word(os.path.commonprefix([text[::-1] for text in asked]))[::-1]
+        self._start = _to_word(_common(asked))
+        self._end = _to_word(_common([text[::-1] for text in asked]))[::-1]
         self._vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+", min_df=2, max_features=FEATURES)
-        features = self._vectorizer.fit_transform([self._body(text) for text in asked])
+        try:
+            features = self._vectorizer.fit_transform([self._body(text) for text in asked])
+        except ValueError:  # all ask the same: there is not one word to go by
+            return
         self._model = LogisticRegression(C=LABEL_STRENGTH, max_iter=2000)
         self._model.fit(features, [row.answer.lower() for row in known])
         self._classes = list(self._model.classes_)
@@ -157,6 +159,13 @@ def _without_options(row: Closed) -> str:
         if len(choice) > 3:  # leaves "yes" and "no" of the question alone
             stem = stem.replace(choice, " ")
     return stem.lower()
+
+
+def _common(texts: Sequence[str]) -> str:
+    """What all texts begin with."""
+    first, last = min(texts), max(texts)
+    same = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    return first[:same]
 
 
 def _to_word(text: str) -> str:

@@ -10,14 +10,12 @@ from importlib.resources import files
 from mellow.data.records import Record
 from mellow.text.options import find_options
 
-__all__ = ["content_words", "function_words", "is_yes_no", "lettered", "options_of", "read_list", "roots", "sentences"]
-__all__ += ["start_of_options", "stem_of", "stop_words", "without_letter", "words"]
+__all__ = ["content_words", "function_words", "is_yes_no", "lettered", "options_in", "options_of", "read_list"]
+__all__ += ["roots", "sentences", "start_of_options", "stem_of", "stop_words", "without_letter", "words"]
 
 WORD = re.compile(r"[^\W_]+(?:['’.][^\W_]+)*")
 LETTERED = re.compile(r"\s*[(\[]?([A-Za-z])[)\].:]\s+(?=\S)")
-LISTED = re.compile(
-    r"(?:^|\s)[(\[]?[aA1][)\].:]\s|\boptions\b|\bchoices\b|\bchoose\b|\bpick\b|\n\s*[-*]", re.IGNORECASE
-)
+LISTED = re.compile(r"(?:^|\s)[(\[]?[aA1][)\].:]\s|\b(?:options|choices|choose|pick)\b|\n\s*[-*]", re.IGNORECASE)
 LAST_MARK = re.compile(r"(?:options?|choices)?\s*:?\s*[(\[]?(?:\b[A-Za-z0-9][)\].:]|[-*])?\s*$", re.IGNORECASE)
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 ENDINGS = ("ing", "ies", "ied", "es", "ed", "s")
@@ -82,7 +80,8 @@ def is_yes_no(record: Record) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _found(question: str) -> tuple[str, ...]:
+def options_in(question: str) -> tuple[str, ...]:
+    """The options that the text of a question lists, without letters."""
     return find_options(question) if LISTED.search(question) else ()  # looking for them is slow
 
 
@@ -90,7 +89,7 @@ def options_of(record: Record) -> tuple[str, ...]:
     """What a question lets one choose from, without letters: its choices, options in its text, or yes and no."""
     if record.choices:
         return tuple(without_letter(choice) for choice in record.choices)
-    return _found(record.question) or (YES_NO if is_yes_no(record) else ())
+    return options_in(record.question) or (YES_NO if is_yes_no(record) else ())
 
 
 def without_letter(text: str) -> str:

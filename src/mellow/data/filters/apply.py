@@ -89,7 +89,8 @@ class FilterSettings:
         known = [one.name for one in fields(cls)]
         if unknown := [name for name in values if name not in known]:
             raise DataError(f"There is no filter setting {unknown[0]!r}; use {', '.join(known)}.")
-        return cls(**{name: tuple(value) if name == "skip" else value for name, value in values.items()})
+        arguments: dict[str, Any] = {name: tuple(value) if name == "skip" else value for name, value in values.items()}
+        return cls(**arguments)
 
     def filters(self) -> list[Filter]:
         """The filters that judge, in their order; the first reason counts."""
@@ -133,9 +134,8 @@ def filter_records(
         for chunk in in_chunks(read()):
             found = [one.reasons(chunk) for one in filters]
             for place, record in enumerate(chunk):
-                fault = next(
-                    ((one.name, why[place]) for one, why in zip(filters, found, strict=True) if why[place]), None
-                )
+                faults = ((one.name, why[place]) for one, why in zip(filters, found, strict=True) if why[place])
+                fault = next(faults, None)
                 made, fault = (None, fault) if fault else _numbers(record, settings, audio, result)
                 if made is None:
                     _reject(record, fault, file, result)

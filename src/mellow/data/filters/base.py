@@ -15,6 +15,7 @@ from mellow.data.records import Record
 
 __all__ = ["SYNTHETIC", "Counting", "Filter", "Rule", "fit", "pattern", "patterns"]
 
+BORDER = r"(?:(?<!\w)|(?!\w))"  # not within a word
 SYNTHETIC = ("mcq", "detail", "other")  # families whose questions somebody or a language model made up
 
 
@@ -70,13 +71,13 @@ def fit(filters: Iterable[Filter], records: Iterable[Record]) -> None:
 
 @cache
 def patterns(file: str) -> dict[str, re.Pattern[str]]:
-    """The lists of a TOML file beside this module, each as one pattern without regard to case."""
+    """The lists of a TOML file beside this module, each as one pattern for text in lower case."""
     table = tomllib.loads(files("mellow.data.filters").joinpath(file).read_text(encoding="utf-8"))
     return {name: _joined(expressions) for name, expressions in table.items()}
 
 
 def _joined(expressions: Sequence[str]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{expression})" for expression in expressions), re.IGNORECASE)
+    return re.compile(f"{BORDER}(?:{'|'.join(expressions)}){BORDER}")
 
 
 def pattern(name: str) -> re.Pattern[str]:

@@ -12,19 +12,14 @@ __all__ = ["harmful"]
 
 
 @cache
-def _patterns() -> dict[str, re.Pattern[str]]:
-    found = patterns("harmful.toml")
-    return {name: re.compile(rf"\b(?:{one.pattern})(?!\w)", re.IGNORECASE) for name, one in found.items()}
-
-
-@cache
 def _any() -> re.Pattern[str]:
-    return re.compile("|".join(one.pattern for one in _patterns().values()), re.IGNORECASE)
+    return re.compile("|".join(one.pattern for one in patterns("harmful.toml").values()))
 
 
 def harmful(record: Record) -> str | None:
     """The question, an option or the answer is harmful; the kind of harm is named, its words are not repeated."""
-    text = f"{record.question}\n{record.answer}".replace("’", "'")
+    text = f"{record.question}\n{record.answer}".lower().replace("’", "'")
     if not _any().search(text):
         return None
-    return next(f"harmful: {name.replace('_', ' ')}" for name, one in _patterns().items() if one.search(text))
+    kind = next(name for name, one in patterns("harmful.toml").items() if one.search(text))
+    return f"harmful: {kind.replace('_', ' ')}"

@@ -16,7 +16,7 @@ def world_knowledge(record: Record) -> str | None:
     """The question is about the world: Table 12's "What kind of sound is sizzling?"."""
     if record.task not in SYNTHETIC:
         return None
-    stem = stem_of(record).strip(" ?.").replace("’", "'")
+    stem = stem_of(record).lower().strip(" ?.").replace("’", "'")
     match = pattern("world_knowledge").search(stem)
     if match is None or pattern("clip").search(stem):
         return None

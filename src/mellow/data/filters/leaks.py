@@ -21,7 +21,7 @@ def leaking_answer(record: Record) -> str | None:
         return None
     answer, stem = without_letter(record.answer), stem_of(record)
     said = [word for word in content_words(answer) if word not in GENERAL]
-    if not 0 < len(said) <= SHORT or OFFERS.search(stem) or not _names(stem, answer):
+    if not 0 < len(said) <= SHORT or len(answer) < 2 or OFFERS.search(stem) or not _names(stem, answer):
         return None
     others = [option for option in options_of(record) if words(option) != words(answer)]
     if any(_names(stem, option) for option in others):

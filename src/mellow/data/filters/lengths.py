@@ -19,7 +19,7 @@ ANSWER: Mapping[str, tuple[int, int]] = {  # words by family
     "difference": (4, 600),
     "binary": (1, 60),
 }
-LOOP_WORDS, LOOP_TIMES = 5, 3  # so many words in a row so often are a loop
+LOOP_WORDS, LOOP_TIMES, LOOP_SHARE = 5, 3, 0.3  # a run of words that is so much of an answer is a loop
 LONG = 15  # words from which an answer is a sentence and ends like one
 
 
@@ -37,11 +37,12 @@ def bad_generation(record: Record) -> str | None:
     if record.task not in (*SYNTHETIC, "difference"):
         return None
     for what, text in (("question", stem_of(record)), ("answer", record.answer)):
-        if match := pattern("leftover").search(text):
+        if match := pattern("leftover").search(text.lower()):
             return f"the {what} has leftovers of its making ({match[0].strip()!r})"
     said = words(record.answer)
     runs = Counter(said[at : at + LOOP_WORDS] for at in range(len(said) - LOOP_WORDS + 1))
-    if runs and (loop := runs.most_common(1)[0])[1] >= LOOP_TIMES:
+    loop = max(runs.items(), key=lambda run: run[1], default=((), 0))
+    if loop[1] >= LOOP_TIMES and loop[1] * LOOP_WORDS >= LOOP_SHARE * len(said):
         return f"the answer repeats {' '.join(loop[0])!r} {loop[1]} times"
     if len(said) >= LONG and record.answer.rstrip()[-1:] not in ".!?\"')”’]":
         return "the answer is cut off"

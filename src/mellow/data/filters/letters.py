@@ -14,9 +14,7 @@ from mellow.data.wording import lettered, start_of_options, without_letter
 
 __all__ = ["rebalanced"]
 
-ORDINAL = re.compile(
-    r"\b(?:first|second|third|fourth|last) (?:option|choice)\b|\b(?:option|choice) [a-f]\b", re.IGNORECASE
-)
+ORDINAL = re.compile(r"\b(?:first|second|third|last) (?:option|choice)\b|\b(?:option|choice) [a-f]\b", re.IGNORECASE)
 
 
 def rebalanced(record: Record, seed: int = 0) -> Record:

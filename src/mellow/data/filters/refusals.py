@@ -16,9 +16,11 @@ def refusal(record: Record) -> str | None:
     """
     if record.task == "entailment":
         return None
-    answer = without_letter(record.answer).replace("’", "'")
+    answer = without_letter(record.answer).lower().replace("’", "'")
     if pattern("refusal_whole").fullmatch(answer.strip(" .")):
         return f"the answer is {answer!r}"
+    if not pattern("refusal").search(answer):
+        return None
     said = sentences(answer)
     refusing = [sentence for sentence in said if pattern("refusal").search(sentence)]
     if refusing and (refusing[0] == said[0] or 2 * len(refusing) >= len(said)):

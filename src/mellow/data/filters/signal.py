@@ -77,9 +77,9 @@ def measured_clip(path: Path) -> Measured | None:
 def verdict(quantity: Quantity, clip: Measured | None) -> Verdict:
     """Whether a clip bears out a number.
 
-    A frequency agrees where its band holds the peak or a tenth of the energy; a time where the clip is so long, within a
-    tenth; a level (below 0: dBFS) within 3 dB. A time shorter than the clip may be an event's, a frequency above 16 kHz
-    is beyond what is measured, and levels of 0 dB and more are sound pressures, which no recording holds: unmeasured.
+    A frequency agrees where its band holds the peak or a tenth of the energy; a time where it is the clip's length,
+    within a tenth; a level below 0 (dBFS) within 3 dB. Unmeasured are times shorter than the clip (they may be an
+    event's), frequencies above 16 kHz, and levels of 0 dB and more: sound pressures, which no recording holds.
     """
     if clip is None:
         return "unmeasured"

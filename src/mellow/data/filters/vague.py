@@ -1,4 +1,4 @@
-"""Vague questions: Table 12's "What might the perception of the audio clip change if other sounds were added to it?"."""
+"""Vague questions: Table 12's "What might the perception of the clip change if other sounds were added to it?"."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def vague(record: Record) -> str | None:
     """The question supposes what is not there, or could be asked of anything."""
     if record.task not in SYNTHETIC:
         return None
-    stem = stem_of(record).strip(" ?.!")
-    match = pattern("vague").match(stem) or pattern("vague").search(stem)
+    stem = stem_of(record).lower().strip(" ?.!")
+    match = pattern("vague").search(stem)
     return f"the question is vague ({match[0].strip()!r})" if match else None
