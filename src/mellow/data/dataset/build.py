@@ -17,13 +17,13 @@ from typing import Any, TextIO, get_args
 from mellow.data.dataset.card import card
 from mellow.data.dataset.counts import SplitCounts
 from mellow.data.dataset.crossing import Crossing
-from mellow.data.dataset.gate import Gate
 from mellow.data.dataset.inputs import Input, Lengths, find_inputs, read_input
 from mellow.data.dataset.recipe import DatasetRecipe
 from mellow.data.dataset.report import markdown
 from mellow.data.dataset.select import Selection, row_of
 from mellow.data.dataset.summary import summary
 from mellow.data.filters.apply import Filtered, filter_records
+from mellow.data.gate import gate
 from mellow.data.records import Record, Split, read_records, write_records
 from mellow.data.sources import reasonaqa
 from mellow.data.sources.audio import AudioRoot
@@ -72,16 +72,16 @@ def build_dataset(recipe: DatasetRecipe, *, progress: Progress = silent) -> dict
             crossing, absent = _collect(recipe, tables, audio, folder, left_out, known, progress)
             if audio is not None and recipe.hash_audio:
                 crossing.hash(audio, progress=progress)
-            counts, filtered, control = [], {}, {}
+            counts, filtered = [], {}
             for split in tracked(SPLITS, "Writing", progress):
                 made = SplitCounts(split)
-                gate = Gate(recipe.allow_text_only, recipe.seed)
-                filtered[split] = _write(recipe, folder, made, gate, crossing, left_out)
+                filtered[split] = _write(recipe, folder, made, crossing, left_out)
                 made.absent = absent.intersection(made.clips.values())
-                control[split] = gate.judge(split)
                 counts.append(made)
         if not any(made.pairs for made in counts):
             raise DataError("No row of the tables is left; the recipe's subtypes, clips and filters exclude them all.")
+        written = chain.from_iterable(read_records(folder / f"{made.split}.jsonl") for made in counts if made.pairs)
+        control = gate(written, allow=recipe.allow_text_only)
         if audio is not None and recipe.measure_audio:
             _measure(counts, known, audio)
         result = summary(
@@ -131,7 +131,7 @@ def _staged(folder: Path, split: Split) -> Path:
 
 
 def _write(
-    recipe: DatasetRecipe, folder: Path, counts: SplitCounts, gate: Gate, crossing: Crossing, left_out: LeftOut
+    recipe: DatasetRecipe, folder: Path, counts: SplitCounts, crossing: Crossing, left_out: LeftOut
 ) -> Filtered | None:
     """Write a split's files from its selected records; returns what filtering came to, if there was any."""
     split, staged = counts.split, _staged(folder, counts.split)
@@ -154,7 +154,7 @@ def _write(
             result=result,
         )  # fmt: skip
         kept = chain(kept, filtered)
-    write_records(folder / f"{split}.jsonl", _seen(kept, counts.add, gate.add))
+    write_records(folder / f"{split}.jsonl", _seen(kept, counts.add))
     if recipe.crossing == "leave_out":
         for record in read_records(staged):
             if (reason := crossing.reason(record)) is not None:
@@ -166,10 +166,9 @@ def _write(
     return result
 
 
-def _seen(records: Iterable[Record], *watchers: Callable[[Record], None]) -> Iterator[Record]:
+def _seen(records: Iterable[Record], watch: Callable[[Record], None]) -> Iterator[Record]:
     for record in records:
-        for watch in watchers:
-            watch(record)
+        watch(record)
         yield record
 
 

@@ -81,9 +81,8 @@ def _defects(report: Mapping[str, Any]) -> str:
     lines = [f"- {split}: {text}" for split, made in report["splits"].items() for text in defect_lines(made["defects"])]
     lines += [f"- in {splits}: {count} clips (by name)" for splits, count in report["crossing"]["by_name"].items()]
     lines += [
-        f"- {split}: {task} questions are answered from their text alone in {100 * row['accuracy']:.1f} % of cases "
-        f"(chance {100 * row['chance']:.1f} %)"
-        for split, tasks in report["text_only_control"].items()
-        for task, row in tasks.items()
+        f"- {one['row']}: {100 * one['text_only']:.1f} % of the questions are answered from their text alone "
+        f"(chance {100 * one['chance']:.1f} %; fitted on {one['fitted_on']})"
+        for one in report["text_only_control"]
     ]
     return "\n".join(lines)

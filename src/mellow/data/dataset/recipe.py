@@ -116,8 +116,9 @@ class DatasetRecipe(Strict):
     """Settings of the filters (`mellow.data.filters`); null: none are applied."""
     filtered_tasks: tuple[Task, ...] = ("mcq", "detail", "other")
     """Families that the filters look at; published tables made by people are left as they are."""
-    allow_text_only: tuple[Task, ...] = ()
-    """Families that may be answered from their text alone more than 5 points above chance."""
+    allow_text_only: tuple[str, ...] = ()
+    """Families (`entailment`) or rows (`CLE`) that may be answered from their text alone more than 5 points above
+    chance; others are refused."""
     reasons: dict[str, dict[Split, str]] = {}
     """Why counts differ from Table 1, where you know more than the report: by row and split."""
 

@@ -110,15 +110,16 @@ def _checks(report: Mapping[str, Any]) -> str:
     lines = ["## Known defects, measured", ""]
     for split, made in report["splits"].items():
         lines += [f"- {split}: {text}" for text in defect_lines(made["defects"])]
-    rows = [
-        (split, task, row["rows"], f"{100 * row['chance']:.1f}", f"{100 * row['accuracy']:.1f}")
-        for split, tasks in report["text_only_control"].items()
-        for task, row in tasks.items()
-    ]
+    control = report["text_only_control"]
     text = "\n".join(lines)
-    if rows:
-        text += "\n\nAnswered from the text alone, without audio (models of text, trained on other clips of the split):"
-        text += "\n\n" + table(("split", "family", "test rows", "chance, %", "text only, %"), rows)
+    if control:
+        header = ("row", "fitted on", "test rows", "chance, %", "most frequent answer, %", "text only, %")
+        rows = [
+            (one["row"], one["fitted_on"], one["test_rows"],
+             *(f"{100 * one[name]:.1f}" for name in ("chance", "most_frequent", "text_only")))
+            for one in control
+        ]  # fmt: skip
+        text += "\n\nAnswered from their text alone, without audio, by a model of text:\n\n" + table(header, rows)
     names = ", ".join(report["filters"]) or "none"
     return f"{text}\n\nFilters: {names}."
 

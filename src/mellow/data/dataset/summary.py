@@ -11,6 +11,7 @@ from mellow.data.dataset.counts import SplitCounts
 from mellow.data.dataset.inputs import Input
 from mellow.data.dataset.recipe import DatasetRecipe
 from mellow.data.filters.apply import Filtered
+from mellow.data.gate import Controlled
 from mellow.data.records import Split
 from mellow.data.sources.published import subtype_task
 from mellow.data.sources.spec import paper_counts, paper_hours, split_of
@@ -36,7 +37,7 @@ def summary(
     left_out: LeftOutCounts,
     crossing: Mapping[str, Any],
     filtered: Mapping[Split, Filtered | None],
-    control: Mapping[Split, Mapping[str, Any]],
+    control: Sequence[Controlled],
 ) -> dict[str, Any]:
     """All that is known of a build, as plain values for JSON."""
     splits = {made.split: made.to_dict(seconds) for made in counts if made.pairs}
@@ -58,7 +59,17 @@ def summary(
         "crossing": dict(crossing),
         "filters": [one.name for one in settings.filters()] if settings else [],
         "filtered": {split: asdict(one) for split, one in filtered.items() if one is not None},
-        "text_only_control": dict(control),
+        "text_only_control": [
+            {
+                "row": one.name.removesuffix(".json"),
+                "fitted_on": one.trained,
+                "test_rows": one.row.rows,
+                "chance": one.row.chance,
+                "most_frequent": one.frequent,
+                "text_only": one.row.accuracy,
+            }
+            for one in control
+        ],
         "paper_hours": paper_hours(),
     }
 
