@@ -1,8 +1,8 @@
-"""Time from clip to answer, station by station, for each precision side by side.
+"""Time from clip to answer, stage by stage, for each precision side by side.
 
     python benchmarks/answer.py [CLIP] [--model mini] [--dtype float32 --dtype int8] [--repeats 7]
 
-Prints medians of interleaved repeats: loading, hearing (decode, log-mel, encoder), prefill (audio prefix and question),
+Prints medians of interleaved repeats: loading, decoding and log-mel, encoding, prefill (audio prefix and question),
 seconds per token, the whole first answer and a second question about the same clip, and their ratio.
 """
 
@@ -28,27 +28,28 @@ TOKENS = 20
 
 
 def measure(model: mellow.Mellow, clip: Path, times: dict[str, list[float]]) -> None:
-    """One pass over all stations; the clip is heard anew each time."""
+    """One pass over all stages; the clip is encoded again each time."""
     clock = time.perf_counter
     began = clock()
     features = model.processor.features(model.processor.clip(clip))
     decoded = clock()
-    model.engine.encode(features)
+    for mel_FM in features:
+        model.engine.encode(mel_FM)
     encoded = clock()
-    ear = model.encode(clip)
-    heard = clock()
-    logits, cache = prefill(model.engine, [model._question(FIRST, (), 1)], ear.cache)
+    audio = model.encode(clip)
+    prefixed = clock()
+    logits, cache = prefill(model.engine, [model._question(FIRST, (), 1)], audio.cache)
     prefilled = clock()
     made = list(decode(model.engine, logits, cache, stop_ids=(), decoding=DecodingOptions(max_new_tokens=TOKENS)))
     decoded_tokens = clock()
     times["decode and log-mel"].append(decoded - began)
     times["encode"].append(encoded - decoded)
-    times["prefix prefill"].append(heard - encoded - (encoded - began))
-    times["question prefill"].append(prefilled - heard)
+    times["prefix prefill"].append(prefixed - encoded - (encoded - began))
+    times["question prefill"].append(prefilled - prefixed)
     times["per token"].append((decoded_tokens - prefilled) / len(made))
-    first = ear.ask(FIRST, decoding=DecodingOptions(max_new_tokens=TOKENS)).seconds
+    first = audio.ask(FIRST, decoding=DecodingOptions(max_new_tokens=TOKENS)).seconds
     times["first answer"].append(first)
-    times["second answer"].append(ear.ask(SECOND, decoding=DecodingOptions(max_new_tokens=TOKENS)).seconds)
+    times["second answer"].append(audio.ask(SECOND, decoding=DecodingOptions(max_new_tokens=TOKENS)).seconds)
 
 
 def main() -> None:
@@ -70,14 +71,14 @@ def main() -> None:
         for dtype in dtypes:
             measure(models[dtype], args.clip, times[dtype])
     table = Table(
-        "station",
+        "stage",
         *(f"{dtype}, ms" for dtype in dtypes),
         f"{dtypes[0]} / {dtypes[-1]}",
         title=f"{args.clip.name}, {platform.processor() or platform.machine()}",
     )
-    for station in times[dtypes[0]]:
-        medians = [1000 * statistics.median(times[dtype][station]) for dtype in dtypes]
-        table.add_row(station, *(f"{m:.1f}" for m in medians), f"{medians[0] / medians[-1]:.2f}")
+    for stage in times[dtypes[0]]:
+        medians = [1000 * statistics.median(times[dtype][stage]) for dtype in dtypes]
+        table.add_row(stage, *(f"{m:.1f}" for m in medians), f"{medians[0] / medians[-1]:.2f}")
     for dtype in dtypes:
         share = np.median(times[dtype]["second answer"]) / np.median(times[dtype]["first answer"])
         rate = 1 / statistics.median(times[dtype]["per token"])

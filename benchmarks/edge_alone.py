@@ -1,6 +1,6 @@
 """Two questions about the same clips in a process without torch: seconds and peak memory, as JSON; for `edge.py`.
 
-Each answer is as long as asked for, whatever the model says; the first takes in the hearing of the clips.
+Each answer is as long as asked for, whatever the model says; the first includes encoding the clips.
 
 python benchmarks/edge_alone.py GRAPHS_DIR CLIPS TOKENS THREADS
 """
@@ -23,12 +23,12 @@ QUESTIONS = ("What do you hear?", "Describe the sounds in one sentence.")
 SECONDS = 10
 
 
-def answer(ear: EncodedAudio, question: str, tokens: int) -> float:
-    """Seconds of reading a question and making so many tokens."""
+def answer(audio: EncodedAudio, question: str, tokens: int) -> float:
+    """Seconds to prefill a question and decode so many tokens."""
     began = time.perf_counter()
-    for logits_BV, cache in ear._read(ear.model._question(question, (), len(ear.clips))):
+    for logits_BV, cache in audio._read(audio.model._question(question, (), len(audio.clips))):
         for _ in decode(
-            ear.model.engine, logits_BV, cache, stop_ids=(), decoding=DecodingOptions(max_new_tokens=tokens)
+            audio.model.engine, logits_BV, cache, stop_ids=(), decoding=DecodingOptions(max_new_tokens=tokens)
         ):
             pass
     return time.perf_counter() - began
@@ -43,10 +43,10 @@ def main() -> None:
         rng = np.random.default_rng(turn)
         noise = [Clip(0.1 * rng.standard_normal(SECONDS * rate).astype(np.float32), rate) for _ in range(clips)]
         began = time.perf_counter()
-        ear = loaded.encode(*noise)
-        heard = time.perf_counter() - began
-        first, second = (answer(ear, question, tokens) for question in QUESTIONS)
-        found = [heard + first, second]
+        audio = loaded.encode(*noise)
+        encoding = time.perf_counter() - began
+        first, second = (answer(audio, question, tokens) for question in QUESTIONS)
+        found = [encoding + first, second]
     status = Path("/proc/self/status")  # Linux; getrusage would tell the peak of our parent, where that is larger
     peak = next((x.split()[1] for x in status.read_text().splitlines() if x.startswith("VmHWM")), "0")
     print(json.dumps({"first": found[0], "second": found[1], "megabytes": int(peak) * 1024 / 1e6}))

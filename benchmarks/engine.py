@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from mellow.model.one_part import save_one_part
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -36,7 +35,9 @@ import mellow
 from mellow.answer.decode import DecodingOptions, decode, prefill
 from mellow.answer.facade import Mellow
 from mellow.audio import HTSAT
+from mellow.checkpoints.full import write_full
 from mellow.importers.convert import TOKENIZER, import_checkpoint, published_config
+from mellow.model.configuration import MellowConfig
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.types import Clip
 
@@ -49,7 +50,7 @@ PAIRS = 4  # pairs of clips for the change that a precision makes
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of one run: hearing two clips per answer, reading the prompt, each further token, everything."""
+    """Seconds of one run: encoding two clips per answer, prefill, each further token, and all together."""
 
     encode: float
     prefill: float
@@ -73,8 +74,8 @@ class System:
 
 
 def prompts_of(loaded: Mellow, clips: Sequence[Sequence[Clip]]) -> list[np.ndarray]:
-    """The whole prompt (389, D) of each answer: both clips heard, and the question."""
-    views = [loaded._hear(*pair)[0] for pair in clips]
+    """The whole prompt (389, D) of each answer: both clips encoded, and the question."""
+    views = [loaded._encode(*pair)[0] for pair in clips]
     question_LD = loaded._question(QUESTION, (), 2)
     return [np.concatenate([loaded._prefix(view.clips), question_LD]) for view in views]
 
@@ -86,7 +87,7 @@ def model_of(loaded: Mellow) -> Any:
 
 @torch.inference_mode()
 def recompute(loaded: Mellow, clips: Sequence[Sequence[Clip]], tokens: int) -> Times:
-    """Read everything again for each token, as the original does."""
+    """Recompute the whole sequence for each token, as the original does."""
     began = time.perf_counter()
     prompts = prompts_of(loaded, clips)
     model = model_of(loaded)
@@ -144,7 +145,7 @@ def ours(loaded: Mellow, clips: Sequence[Sequence[Clip]], tokens: int) -> Times:
 
 
 def times(began: float, marks: Sequence[float]) -> Times:
-    """marks: when the clips had been heard, then when each token was there."""
+    """marks: when the clips were encoded, then when each token was there."""
     later = (marks[-1] - marks[1]) / max(1, len(marks) - 2)
     return Times(marks[0] - began, marks[1] - marks[0], later, marks[-1] - began)
 
@@ -180,17 +181,20 @@ def write_model(directory: Path) -> str:
     config = published_config()
     if not (KIT / "weights.py").is_file():
         torch.manual_seed(0)
-        save_one_part(
-            directory, config=config, state=MellowForConditionalGeneration(config).state_dict(), tokenizer=TOKENIZER
-        )
+        state = MellowForConditionalGeneration(MellowConfig.of(config)).state_dict()
+        write_full(directory, config=config, state=arrays(state), tokenizer=TOKENIZER)
         return "random weights"
     spec = importlib.util.spec_from_file_location("parity_weights", KIT / "weights.py")
     assert spec is not None and spec.loader is not None
     weights = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(weights)
     state = import_checkpoint({name: torch.from_numpy(array) for name, array in weights.tensors().items()}, config)
-    save_one_part(directory, config=config, state=state, tokenizer=TOKENIZER)
+    write_full(directory, config=config, state=arrays(state), tokenizer=TOKENIZER)
     return "weights of the parity kit"
+
+
+def arrays(state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return {name: tensor.detach().contiguous().numpy() for name, tensor in state.items()}
 
 
 def machine() -> str:
@@ -215,7 +219,7 @@ def measure(
     repeats: int,
     tick: Callable[[], None],
 ) -> dict[str, Times]:
-    """Median times of each system at one batch size; the systems take turns."""
+    """Median times of each system at one batch size; the runs of the systems are interleaved."""
     runs: dict[str, list[Times]] = {system.name: [] for system in systems}
     clips = [[waveform(2 * b), waveform(2 * b + 1)] for b in range(batch)]
     for turn in range(repeats + 1):  # the first turn warms up
@@ -237,10 +241,10 @@ def measure_repeats(models: dict[str, Mellow], repeats: int) -> dict[str, list[f
     for dtype, loaded in models.items():
         found: list[list[float]] = []
         for _ in range(repeats):
-            with loaded.encode(waveform(0), waveform(1)) as ear:
-                token = [ear.ask(QUESTION, decoding=one).seconds for _ in range(2)]
-            with loaded.encode(waveform(0), waveform(1)) as ear:
-                choice = [ear.ask(QUESTION, choices=OPTIONS).seconds for _ in range(2)]
+            with loaded.encode(waveform(0), waveform(1)) as audio:
+                token = [audio.ask(QUESTION, decoding=one).seconds for _ in range(2)]
+            with loaded.encode(waveform(0), waveform(1)) as audio:
+                choice = [audio.ask(QUESTION, choices=OPTIONS).seconds for _ in range(2)]
             found.append([*token, *choice])
         rows[dtype] = [statistics.median(column) for column in zip(*found, strict=True)]
     return rows
@@ -260,17 +264,17 @@ def measure_change(models: dict[str, Mellow], tokens: int) -> dict[str, dict[str
         for dtype, row in rows.items():
             other = models[dtype]
             other_BV, other_cache = prefill(other.engine, prompts)
-            follow_LD = other.engine.embed(path, np.zeros((0, 0), np.float32))
+            follow_LD = other.engine.embed(path)
             mask_BL = np.ones((1, len(path)), np.int64)
             follow_BLV, _ = other.engine.forward(follow_LD[None], mask_BL, other_cache, every=True)
-            guesses = [int(other_BV[0].argmax()), *follow_BLV[0, :-1].argmax(-1).tolist()]
+            tokens_of_other = [int(other_BV[0].argmax()), *follow_BLV[0, :-1].argmax(-1).tolist()]
             other_choice = other.ask(clips[0][0], QUESTION, audio2=clips[0][1], choices=OPTIONS)
-            spread = np.subtract(other_choice.probabilities, choice.probabilities)
+            change = np.subtract(other_choice.probabilities, choice.probabilities)
             for name, value in {
                 "logits": float(np.linalg.norm(other_BV - logits_BV) / np.linalg.norm(logits_BV)),
-                "tokens": float(np.mean(np.equal(guesses, path))),
+                "tokens": float(np.mean(np.equal(tokens_of_other, path))),
                 "choices": float(other_choice.choice == choice.choice),
-                "probabilities": float(np.abs(spread).max()),
+                "probabilities": float(np.abs(change).max()),
             }.items():
                 row.setdefault(name, []).append(value)
     return {dtype: {name: statistics.mean(values) for name, values in row.items()} for dtype, row in rows.items()}
@@ -295,7 +299,7 @@ def answer_alone(system: System, directory: Path, *, batch: int, tokens: int) ->
     print(json.dumps({"megabytes": int(peak) * 1024 / 1e6}))
 
 
-# --- telling --------------------------------------------------------------------------------------------------------
+# --- reporting --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ import mellow
 from mellow.answer.facade import Mellow
 from mellow.audio import CED
 from mellow.checkpoints.adapter import write_adapter
+from mellow.checkpoints.full import write_full
 from mellow.checkpoints.llama import LlamaFile
 from mellow.checkpoints.names import BUNDLED
 from mellow.config import ModelConfig
@@ -43,10 +44,8 @@ collect_ignore = [] if TORCH else TORCH_PACKAGES
 if TORCH:
     import torch
 
-    from mellow.importers.convert import convert
     from mellow.importers.published import published_key_map
     from mellow.model.checkpoint import load_checkpoint
-    from mellow.model.configuration import MellowConfig
     from mellow.model.modeling import MellowForConditionalGeneration
     from mellow.train.initial import adapt, initial_model
     from mellow.train.recipe import ModelRecipe
@@ -327,42 +326,55 @@ def published_config() -> ModelConfig:
 
 
 @pytest.fixture(scope="session")
-def published_state(with_torch: None, published_config: ModelConfig) -> dict[str, torch.Tensor]:
-    """Random weights under the published names; the embedding is small, so that greedy answers do not just repeat."""
-    model = MellowForConditionalGeneration(MellowConfig.of(published_config))
-    generator = torch.Generator().manual_seed(0)
-    ours = dict(model.state_dict())
-    for name, tensor in ours.items():
-        if tensor.is_floating_point() and not name.endswith(("running_mean", "running_var")):
-            spread = 0.1 if "embed" in name or tensor.ndim < 2 else 1.5 * tensor[0].numel() ** -0.5
-            centre = float("norm" in name and name.endswith("weight"))
-            ours[name] = centre + spread * torch.randn(tensor.shape, generator=generator)
-    ours["encoder.bn0.running_mean"] = torch.full((64,), -40.0)
-    ours["encoder.bn0.running_var"] = torch.full((64,), 400.0)
+def published_arrays(published_config: ModelConfig) -> dict[str, np.ndarray]:
+    """Random weights under our names; the embedding is small, so that greedy answers do not just repeat."""
+    rng = np.random.default_rng(0)
+
+    def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        if name.endswith(("running_mean", "running_var")):
+            return np.full(shape, -40.0 if name.endswith("mean") else 400.0, np.float32)
+        spread = 0.1 if "embed" in name or len(shape) < 2 else 1.5 * np.prod(shape[1:]) ** -0.5
+        centre = float("norm" in name and name.endswith("weight"))
+        return (centre + spread * rng.standard_normal(shape)).astype(np.float32)
+
+    return {name: draw(name, shape) for name, shape in published_config.shapes().items()}
+
+
+@pytest.fixture(scope="session")
+def published_dir(
+    published_config: ModelConfig, published_arrays: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The same as a model directory, as a conversion leaves it. Do not change it: copy it first."""
+    folder = tmp_path_factory.mktemp("published") / "tiny"
+    write_full(folder, config=published_config, state=published_arrays, tokenizer=TOKENIZER)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def published_state(
+    with_torch: None, published_config: ModelConfig, published_arrays: dict[str, np.ndarray]
+) -> dict[str, torch.Tensor]:
+    """The same under the published names, constants left out."""
+    ours = {name: torch.from_numpy(array) for name, array in published_arrays.items()}
+    ours["language_model.lm_head.weight"] = ours["language_model.model.embed_tokens.weight"]
     key_map = published_key_map(published_config.sizes, published_config.llama)  # type: ignore[arg-type]
-    names = key_map.mapped | key_map.counters
-    state = {their: ours[our] for our, their in names.items() if their not in key_map.tied}
-    return state | {name: state[other] for name, other in key_map.tied.items()}
+    state = {their: ours[our] for our, their in key_map.mapped.items()}
+    state |= {name: state[other] for name, other in key_map.tied.items()}
+    return state | {their: torch.tensor(0) for their in key_map.counters.values()}
 
 
 @pytest.fixture(scope="session")
 def published_checkpoint(published_state: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as a file, with the prefix that some published files have."""
-    path = tmp_path_factory.mktemp("published") / "tiny.ckpt"
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.ckpt"
     torch.save({f"module.{name}": tensor for name, tensor in published_state.items()}, path)
     return path
 
 
 @pytest.fixture(scope="session")
-def published_dir(published_checkpoint: Path, published_config: ModelConfig) -> Path:
-    """The same as a converted model directory. Do not change it: copy it first."""
-    return convert(published_checkpoint, published_checkpoint.with_name("tiny"), config=published_config)
-
-
-@pytest.fixture(scope="session")
 def published(published_dir: Path) -> Mellow:
-    """The same behind the facade."""
-    return mellow.load(published_dir, device="cpu")
+    """The same behind the facade; in `answer`, with either engine."""
+    return mellow.load(published_dir)
 
 
 def pytest_make_parametrize_id(val: Any) -> str | None:

@@ -122,5 +122,5 @@ def test_front_ends_by_encoder(tokenizer: Tokenizer) -> None:
 
 def test_the_published_layout_takes_no_clip_as_one(tokenizer: Tokenizer) -> None:
     settings = {"text_config": SMOLLM2_135M.to_config(), "encoder": "htsat", "layout": "published"}
-    with pytest.raises(AudioError, match="hears 10 s at a time"):
+    with pytest.raises(AudioError, match="takes 10 s at a time"):
         Processor.of(ModelConfig.from_dict(settings), tokenizer, policy=ClipPolicy("pad", "join"))

@@ -1,4 +1,4 @@
-"""Checks of arguments: what was given, in words, and one sentence where it cannot be taken."""
+"""Checks of public arguments, whose errors name the argument and the value that was given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's config.json: which encoder, projection and language model, read and checked in one place.
+"""A model's config.json: its encoder, mapper and language model, read and checked in one place.
 
 What a model *is* (architecture, audio tags, choices) is apart from what is said of its *files* (`base`, `adapter`,
 `weights`, `graphs`): equal models in other files have equal configs. Keys are an allow-list: nothing else in a

@@ -1,4 +1,4 @@
-"""What a bug report needs to know of a machine: versions, cache, model files, CPU, telemetry, and a self-test."""
+"""The report that `mellow doctor` prints: versions, cache, model files, CPU, telemetry, and a self-test."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RATE = 16_000
 
 @dataclass(frozen=True)
 class Check:
-    """Something that has to be so: whether it is, and what was found."""
+    """A check of the installation: whether it passed, and what was found."""
 
     name: str
     passed: bool
@@ -59,7 +59,7 @@ class Report:
 
 
 def examine() -> Report:
-    """Look at this machine and installation, and answer a question about a siren that is made up here."""
+    """Examine this machine and installation, and answer a question about a synthetic siren."""
     facts = {
         "versions": versions(),
         "cache": cache(),
@@ -111,7 +111,7 @@ def processor() -> dict[str, str]:
     """The processor's kind, its features that matter here, and how much of it this process may use."""
     flags = re.search(r"^(?:flags|Features)\s*:(.*)$", text_of("/proc/cpuinfo"), re.MULTILINE)
     known = flags[1].split() if flags else []
-    features = " ".join(name for name in FEATURES if name in known) if known else "not told by this system"
+    features = " ".join(name for name in FEATURES if name in known) if known else "not reported by this system"
     quota = text_of("/sys/fs/cgroup/cpu.max").split()
     share = f"{int(quota[0]) / int(quota[1]):.2g} cores" if len(quota) == 2 and quota[0].isdigit() else "none"
     return {
@@ -132,7 +132,7 @@ def text_of(path: str) -> str:
 
 
 def telemetry() -> dict[str, str]:
-    """Whether other libraries are told not to report home; each by its variable."""
+    """Whether other libraries have their telemetry switched off, by variable."""
     found = {}
     for name, off in TELEMETRY.items():
         setting = os.environ.get(name, "")
@@ -141,7 +141,7 @@ def telemetry() -> dict[str, str]:
 
 
 def model_checks(directory: Path) -> list[Check]:
-    """Whether the files of a two-part model have the sha256 that its config records; of others it is only told."""
+    """Whether an adapter checkpoint's files have the sha256 recorded in its config; reported where none is recorded."""
     try:
         files = ModelConfig.read(directory).files
     except MellowError as error:
@@ -154,8 +154,8 @@ def model_checks(directory: Path) -> list[Check]:
             checks.append(Check(name, False, "missing"))
             continue
         found, wanted = sha256(path), recorded.get(name, {}).get("sha256")
-        told = f"sha256 {found[:16]}, {path.stat().st_size} bytes"
-        checks.append(Check(name, wanted in (None, found), told if wanted else f"{told}, not recorded"))
+        report = f"sha256 {found[:16]}, {path.stat().st_size} bytes"
+        checks.append(Check(name, wanted in (None, found), report if wanted else f"{report}, not recorded"))
     return checks
 
 

@@ -1,31 +1,31 @@
-"""The exception tree. Every message is one sentence that names the bad thing and the way out.
+"""The exception tree. Every message is one sentence that names the bad value and the way out.
 
 MellowError(ValueError)
-├── AudioError        a clip that cannot be heard: missing, empty, not audio, not finite, too long, bad rate
-├── QuestionError     a question, option list or clip count that cannot be asked
-├── ModelError        an unknown model, or a model directory with a missing, damaged or unfit part
+├── AudioError        a clip that cannot be read: missing, empty, not audio, not finite, too long, bad rate
+├── QuestionError     an invalid question, list of options or number of clips
+├── ModelError        an unknown model, or a model directory with a missing, damaged or incompatible part
 │   └── KeyMapError   a checkpoint whose tensor names do not match the total key map
-├── DataError         a manifest, label table or example file that does not hold what it should
-└── RecipeError       a training recipe with an unknown or impossible setting
+├── DataError         a manifest, label table or file of examples with invalid content
+└── RecipeError       a training recipe with an unknown or invalid setting
 """
 
 __all__ = ["AudioError", "DataError", "KeyMapError", "MellowError", "ModelError", "QuestionError", "RecipeError"]
 
 
 class MellowError(ValueError):
-    """Base of all errors that a user can cause and can mend."""
+    """Base of all errors that a user can cause and can fix."""
 
 
 class AudioError(MellowError):
-    """A clip that cannot be heard."""
+    """A clip cannot be read."""
 
 
 class QuestionError(MellowError):
-    """A question, its options or its number of clips cannot be asked."""
+    """A question, its options or the number of clips is invalid."""
 
 
 class ModelError(MellowError):
-    """A model is unknown, or a part of it is missing, damaged or unfit."""
+    """A model is unknown, or a part of it is missing, damaged or incompatible."""
 
 
 class KeyMapError(ModelError):
@@ -33,8 +33,8 @@ class KeyMapError(ModelError):
 
 
 class DataError(MellowError):
-    """A manifest, table or example file does not hold what it should."""
+    """A manifest, table or file of examples has invalid content."""
 
 
 class RecipeError(MellowError):
-    """A training recipe has an unknown or impossible setting."""
+    """A training recipe has an unknown or invalid setting."""

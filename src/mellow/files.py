@@ -1,4 +1,4 @@
-"""Writing what must be whole or not there: synced files, directories that appear at once; and sums of files."""
+"""Atomic writes of files and directories, and sha256 sums of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sizes of a Llama language model: the one place that reads them off a config.json or a GGUF file."""
+"""The sizes of a Llama language model: the one place that reads them from a config.json or a GGUF file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Libraries that report home by default are told not to, before any of them can be imported."""
+"""Telemetry of other libraries, switched off before any of them can be imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one preprocessing path: clips and text to model inputs, numpy only.
+"""The one preprocessing path from clips and text to model inputs, in numpy.
 
 Training, evaluation, the command line and exports all come through here.
 """
@@ -26,9 +26,9 @@ from mellow.types import Clip
 __all__ = ["MAX_QUESTION_CHARACTERS", "ClipPolicy", "Processor", "Source", "View"]
 
 STRETCH_WINDOWS = 3  # windows in one prompt: 30 s, the longest clips of training (docs/log.md)
-STRETCH_REST_SECONDS = 2.0  # a shorter rest, below the shortest scene of training, is heard with what stands before it
+STRETCH_REST_SECONDS = 2.0  # a shorter remainder, below the shortest scene of training, joins the stretch before it
 HOP_SECONDS = 8.0  # from one separately answered window to the next: they overlap by 2 s, the last one by up to 9.5 s
-REST_SECONDS = 0.5  # a shorter rest behind such windows is not worth another answer
+REST_SECONDS = 0.5  # a shorter remainder after such windows gets no answer of its own
 SHORTEST_FRAMES = 48  # a shorter clip is padded with silence: three encoder steps, 0.48 s
 Short = Literal["keep", "pad", "repeat"]
 Long = Literal["join", "windows", "start", "center", "random"]
@@ -36,14 +36,14 @@ Long = Literal["join", "windows", "start", "center", "random"]
 
 @dataclass(frozen=True)
 class ClipPolicy:
-    """How a clip that is not 10 s long meets the model.
+    """How a clip that is not 10 s long is given to the model.
 
     short: what fills a window below 10 s: nothing (`keep`), zeros (`pad`) or the window again and again (`repeat`).
-    long: a longer clip is heard as one up to 30 s, and asked about in stretches of 30 s beyond (`join`); asked about
+    long: a longer clip is one prompt up to 30 s, and asked about in stretches of 30 s beyond (`join`); asked about
         window by window (`windows`, each overlapping the one before); or only its first (`start`), middle (`center`)
-        or any (`random`) 10 s are heard.
-    seed: of `random`, which the original did without one.
-    Raises AudioError for a policy that there is not.
+        or random (`random`) 10 s are used.
+    seed: of `random`, which has none in the original.
+    Raises AudioError for an unknown policy.
     """
 
     short: Short = "keep"
@@ -61,12 +61,12 @@ class ClipPolicy:
             whole_number(self.seed, what="The seed", low=0, error=AudioError)
 
 
-PUBLISHED = ClipPolicy("repeat", "windows")  # v0 repeats short clips; it cropped long ones at random, here all is heard
+PUBLISHED = ClipPolicy("repeat", "windows")  # as v0, but v0 crops long clips at random
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A stretch of a clip that is asked about by itself: from `start` to `end` in seconds; its log-mels (F, M)."""
+    """A stretch of a clip that gets its own answer: from `start` to `end` in seconds; its log-mels (F, M)."""
 
     start: float
     end: float
@@ -94,12 +94,12 @@ class Processor:
     ) -> Processor:
         """The processor of a model; `policy` overrides that of its layout and encoder.
 
-        Raises AudioError for a policy that the layout cannot follow.
+        Raises AudioError for a policy that the layout does not support.
         """
         front_end = config.spec.front_end(config.sizes)
         if config.layout == "published":
             if policy is not None and policy.long == "join":
-                raise AudioError("The published layout hears 10 s at a time; use windows, start, center or random.")
+                raise AudioError("The published layout takes 10 s at a time; use windows, start, center or random.")
             return cls(front_end, PublishedPrompt(tokenizer), policy or PUBLISHED)
         return cls(front_end, CompactPrompt(tokenizer), policy or ClipPolicy(config.spec.short))
 
@@ -115,7 +115,7 @@ class Processor:
         return windows(clip.waveform_S, self._window_S, hop_S=self._shortest_S // 3)
 
     def views(self, clip: Clip) -> Iterator[View]:
-        """The stretches of a clip that are asked about one by one, made one by one; most clips are a single one."""
+        """The stretches of a clip that are asked about one by one, computed lazily; most clips have a single one."""
         return self._stretches(clip) if self.policy.long == "join" else self._windows(clip)
 
     def _stretches(self, clip: Clip) -> Iterator[View]:
@@ -146,9 +146,9 @@ class Processor:
             yield View(start / rate, (start + len(piece_S)) / rate, [self._log_mel(piece_S)])
 
     def question(self, question: str, choices: Iterable[str] | None = None, *, clips: int = 1) -> str:
-        """Check a question and its options, and write them as one text, in the layout's way.
+        """Check a question and its options, and write them as one text, as the layout does.
 
-        Raises QuestionError for what cannot be asked; see `mellow.text.question`.
+        Raises QuestionError for an invalid question or options; see `mellow.text.question`.
         """
         return self.prompt.write(question, check_question(question, choices, clips=clips))
 

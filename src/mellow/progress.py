@@ -1,4 +1,4 @@
-"""How library code says how far it is: it calls a function, and only the command line draws."""
+"""The progress callback that library code takes; only the command line draws bars."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["Progress", "silent", "tracked"]
 
 Item = TypeVar("Item")
 
-Progress = Callable[[str, int, int], object]  # what is done, how much of it, of how much in all
+Progress = Callable[[str, int, int], object]  # step, done, total
 
 
 def silent(step: str, done: int, total: int) -> None:
-    """The progress callback of whoever wants none."""
+    """The progress callback that does nothing."""
 
 
 def tracked(items: Collection[Item], step: str, progress: Progress) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""Frozen values that cross the borders between rooms."""
+"""Frozen values that packages hand to each other: clips, encoded audio, examples and answers."""
 
 from __future__ import annotations
 

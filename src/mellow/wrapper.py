@@ -1,4 +1,4 @@
-"""`MellowWrapper`: the published code's interface, so that its example script runs unchanged on this package."""
+"""`MellowWrapper`: the interface of the published code, whose example script runs unchanged."""
 
 from __future__ import annotations
 

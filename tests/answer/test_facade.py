@@ -293,9 +293,9 @@ def test_what_cannot_be_asked(
 @pytest.mark.parametrize(
     ("item", "message"),
     [
-        ({}, "It lacks 'audio'"),
-        ({"audio": "a.wav"}, "It lacks 'question'"),
-        ({"audio": 1, "question": "?", "x": 2}, "It holds 'x'"),
+        ({}, "It has no 'audio'"),
+        ({"audio": "a.wav"}, "It has no 'question'"),
+        ({"audio": 1, "question": "?", "x": 2}, "It has the unknown key 'x'"),
         (["a.wav", "What?"], "It must be a mapping .* not a list"),
         ({"audio": "a.wav", "question": 5}, "The question must be a string, not an int"),
         ({"audio": None, "question": "What?"}, "at least one clip"),
@@ -386,7 +386,7 @@ def test_a_prompt_that_the_model_has_no_room_for_is_refused(tiny: Mellow, tone: 
     a = tone(440, 2.0)
     assert tiny.engine.positions == 1024
     for how in ({"question": "why? " * 1500}, {"question": "Which?", "choices": ["dog " * 1200, "cat"]}):
-        with pytest.raises(QuestionError, match=r"take [\d,]+ tokens, and the model was made for at most 1,024"):
+        with pytest.raises(QuestionError, match=r"take [\d,]+ tokens, and the context of the model has 1,024"):
             tiny.ask(a, **how)
         with pytest.raises(QuestionError, match=r"Question 1: .* 1,024"):
             tiny.ask_many([{"audio": a, **how}])

@@ -183,7 +183,7 @@ def test_damaged_graphs_are_made_again(
     caplog.clear()
     assert isinstance(mellow.load(tiny_model_dir).engine, OnnxEngine)
     made_again, preparing = caplog.messages
-    assert made_again.endswith("It is made again.")
+    assert made_again.endswith("It is prepared again.")
     assert preparing.startswith("Preparing")
     assert [found.size for found in entries()] == [entry.size]
 
@@ -216,7 +216,7 @@ def test_without_a_cache_it_is_prepared_in_memory(
     assert mellow.load(tiny_model_dir).ask(tone(), "What?", decoding=SHORT) == expected
     (told,) = caplog.messages
     assert told.startswith("The cache cannot be used (")
-    assert "prepared in memory, each time anew" in told
+    assert "prepared in memory, each time it is loaded" in told
 
 
 CODE = """

@@ -62,7 +62,7 @@ def test_every_tensor_of_the_tiny_model_is_read_as_the_package_reads_it(tiny_ggu
 
 def test_the_bundled_base_is_a_llama(bundled_base: Path) -> None:
     file = LlamaFile(bundled_base)
-    assert (file.config["hidden_size"], file.config["num_hidden_layers"]) == (576, 30)
+    assert (file.spec.width, file.spec.layers) == (576, 30)
     assert file.shapes["model.embed_tokens.weight"] == (49152, 576)
     assert 0.01 < file["model.layers.0.self_attn.q_proj.weight"].std() < 1
 

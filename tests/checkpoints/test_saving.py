@@ -1,18 +1,20 @@
-"""Saving a two-part model: whoever is killed meanwhile leaves the old one."""
+"""Saving an adapter checkpoint: whoever is killed meanwhile leaves the old one."""
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mellow.checkpoints import adapter as two_part
+from mellow.checkpoints import adapter
 from mellow.checkpoints.adapter import write_adapter
 from mellow.checkpoints.names import BUNDLED
+from mellow.config import ModelConfig
 
 
 class Killed(BaseException):
@@ -21,8 +23,8 @@ class Killed(BaseException):
 
 def save(folder: Path, value: float) -> None:
     trained = {"mapper.x": np.full(3, value, np.float32)}
-    settings = json.dumps({"frames_per_row": int(value)})
-    write_adapter(folder, settings=settings, trained=trained, tokenizer=BUNDLED / "tokenizer.json")
+    config = replace(ModelConfig.read(BUNDLED), frames_per_row=int(value))
+    write_adapter(folder, config=config, trained=trained, tokenizer=BUNDLED / "tokenizer.json")
 
 
 def parts(folder: Path) -> tuple[int, list[float], int]:
@@ -45,7 +47,7 @@ def test_killed_while_writing_a_part_the_old_model_is_left(
             os.truncate(path, path.stat().st_size // 2)
             raise Killed
 
-    monkeypatch.setattr(two_part, "sync", sync)
+    monkeypatch.setattr(adapter, "sync", sync)
     with pytest.raises(Killed):
         save(tmp_path, 2.0)
     assert parts(tmp_path) == before

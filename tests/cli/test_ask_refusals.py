@@ -64,7 +64,7 @@ BAD_CLIPS: dict[str, tuple[Callable[[], bytes], str]] = {
     "text": (lambda: b"this is not a recording\n" * 99, "is not audio"),
     "nan": (with_nan, "at 0.500 s"),
     "no frames": (lambda: wav(noise()[:0]), "holds no samples"),
-    "lying header": (lying_flac, "its header tells of"),
+    "lying header": (lying_flac, "its header claims"),
     "1 Hz": (lambda: with_rate(1), "1 Hz"),
     "2 GHz": (lambda: with_rate(2_000_000_000), "2000000000 Hz"),
 }

@@ -119,7 +119,7 @@ def test_a_damaged_entry_of_the_cache_is_made_again(
         flip(entry.path / name, len(content) // 2)
         assert mellow.load(tiny_model_dir).ask(tone(), "What?", choices=["dog", "rain"]).probabilities == expected
         assert (entry.path / name).read_bytes() == content
-        assert "It is made again." in caplog.text
+        assert "It is prepared again." in caplog.text
         caplog.clear()
 
 

@@ -34,7 +34,7 @@ def logits_of(loaded: Mellow, clip: Path) -> np.ndarray:
 def test_precisions_are_close(published: Mellow, published_dir: Path, tone: Tone) -> None:
     exact = logits_of(published, tone())
     for dtype, most in (("bfloat16", 5e-2), ("int8", 5e-2)):
-        loaded = mellow.load(published_dir, device="cpu", dtype=dtype)
+        loaded = mellow.load(published_dir, engine="torch", device="cpu", dtype=dtype)
         found = logits_of(loaded, tone())
         assert found.dtype == np.float32
         assert 0 < np.linalg.norm(found - exact) / np.linalg.norm(exact) < most, dtype
@@ -55,7 +55,7 @@ def test_bfloat16_is_for_the_language_models_weights_only(published_dir: Path) -
 
 
 def test_int8_keeps_the_embedding(published_dir: Path) -> None:
-    model = model_of(mellow.load(published_dir, device="cpu", dtype="int8"))
+    model = model_of(mellow.load(published_dir, engine="torch", device="cpu", dtype="int8"))
     assert not [m for m in model.language_model.modules() if isinstance(m, nn.Linear)]
     assert isinstance(model.get_output_embeddings(), Int8Linear)
     assert isinstance(model.encoder.get_submodule("stages.0.blocks.0.qkv"), nn.Linear)

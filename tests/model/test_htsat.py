@@ -198,7 +198,7 @@ def test_unfold_undoes_the_stacking_of_tokens() -> None:
 def test_shapes_and_how_the_outputs_hang_together(tiny: Htsat, mel_BFM: torch.Tensor) -> None:
     encoded = tiny(mel_BFM)
     assert (TINY.frame_width, TINY.latent_width) == (5, 16)
-    assert encoded.frames_BTE.shape == (3, TINY.steps, TINY.frame_width) == (3, 8, 5)
+    assert encoded.frames_BTE.shape == (3, TINY.steps_per_window, TINY.frame_width) == (3, 8, 5)
     assert encoded.latent_BE.shape == (3, TINY.latent_width)
     torch.testing.assert_close(encoded.frames_BTE, encoded.step_scores_BTC.sigmoid())
     torch.testing.assert_close(encoded.clip_scores_BC, encoded.step_scores_BTC.mean(1))
@@ -232,7 +232,7 @@ def test_published_sizes() -> None:
         (64, 32, 16, 8),
         (96, 192, 384, 768),
     )
-    assert (config.rows, config.steps) == (2, 32)
+    assert (config.rows, config.steps_per_window) == (2, 32)
 
 
 def test_a_longer_clip_is_an_error(tiny: Htsat) -> None:

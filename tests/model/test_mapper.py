@@ -1,4 +1,4 @@
-"""The compact mapper: pooling, its start as words, gradients; cached training rows equal those of a forward."""
+"""The compact projection: pooling, its start as words, gradients; tokens of cached features equal those of a forward."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def mapper() -> CompactMapper:
     return mapper
 
 
-@pytest.mark.parametrize(("steps", "rows"), [(1, 1), (2, 1), (3, 2), (62, 31), (63, 32)])
-def test_rows_per_steps(mapper: CompactMapper, steps: int, rows: int) -> None:
-    assert mapper(encoded(steps, batch=2)).shape == (2, rows, D)
+@pytest.mark.parametrize(("steps", "tokens"), [(1, 1), (2, 1), (3, 2), (62, 31), (63, 32)])
+def test_tokens_per_steps(mapper: CompactMapper, steps: int, tokens: int) -> None:
+    assert mapper(encoded(steps, batch=2)).shape == (2, tokens, D)
 
 
 def test_steps_are_averaged_and_a_short_last_group_repeats_its_last_step() -> None:
@@ -39,7 +39,7 @@ def test_steps_are_averaged_and_a_short_last_group_repeats_its_last_step() -> No
     assert pool_steps(x_BTE, 3).flatten().tolist() == [3, pytest.approx(13 / 3)]
 
 
-def test_an_untrained_mapper_gives_the_words_of_the_classes_heard() -> None:
+def test_an_untrained_projection_gives_the_words_of_the_recognised_classes() -> None:
     mapper = CompactMapper(frame_width=E, classes=C, width=D, frames_per_row=2)
     heard = encoded(2)
     heard.step_scores_BTC.fill_(-100.0)
@@ -47,11 +47,11 @@ def test_an_untrained_mapper_gives_the_words_of_the_classes_heard() -> None:
     torch.testing.assert_close(mapper(heard)[0, 0], mapper.class_words.weight[:, 3])
 
 
-def test_rows_of_a_cache_equal_those_of_a_forward(mapper: CompactMapper) -> None:
-    """Training pools frames and probabilities first and maps them later, without a batch."""
+def test_tokens_of_cached_features_equal_those_of_a_forward(mapper: CompactMapper) -> None:
+    """Training pools frames and probabilities first and projects them later, without a batch."""
     heard = encoded(7)
     frames_KE, scores_KC = pool_steps(heard.frames_BTE, 2)[0], pool_steps(heard.step_scores_BTC.sigmoid(), 2)[0]
-    torch.testing.assert_close(mapper.rows(frames_KE, scores_KC), mapper(heard)[0])
+    torch.testing.assert_close(mapper.tokens(frames_KE, scores_KC), mapper(heard)[0])
 
 
 def test_batch_equals_single(mapper: CompactMapper) -> None:

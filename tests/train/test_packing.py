@@ -27,7 +27,7 @@ from mellow.types import Example
 CLASSES, FRAME_WIDTH = 527, 128
 CLOCK = StepClock(0.16, 62)
 LENGTH = 160
-STEPS = {"a": 9, "b": 4, "c": 3, "d": 12}  # encoder steps of each clip; two make a row
+STEPS = {"a": 9, "b": 4, "c": 3, "d": 12}  # encoder steps of each clip; two make an audio token
 
 
 def arrays_of(clip: str) -> dict[str, np.ndarray]:
@@ -87,13 +87,13 @@ def pack(prompt: CompactPrompt, tags: AudioTags) -> Any:
 
 @dataclass
 class Question:
-    """One question of a row, taken out again: its prefix, its own tokens, and where its audio rows are."""
+    """One question of a row, taken out again: its prefix, its own tokens, and where its audio tokens are."""
 
     prefix: list[int]
     block: list[int]
     labels: list[int]
     at: slice  # of the block in the row
-    rows: slice  # of the audio rows among those of the whole row
+    audio: slice  # of the audio tokens among those of the whole row
 
 
 def questions(row: Row) -> Iterator[Question]:
@@ -127,11 +127,11 @@ def batches(rows: Sequence[Row]) -> list[dict[str, torch.Tensor]]:
 def alone(
     model: MellowForConditionalGeneration, question: Question, batch: dict[str, torch.Tensor], before: int
 ) -> Any:
-    """Logits behind a plain causal forward of one question; `before`: audio rows of earlier rows of the batch."""
-    audio = slice(before + question.rows.start, before + question.rows.stop)
-    rows_ND = model.mapper.rows(batch["frames"][audio], batch["scores"][audio]) if audio.stop > audio.start else None
+    """Logits behind a plain causal forward of one question; `before`: audio tokens of earlier rows of the batch."""
+    audio = slice(before + question.audio.start, before + question.audio.stop)
+    audio_ND = model.mapper.tokens(batch["frames"][audio], batch["scores"][audio]) if audio.stop > audio.start else None
     embeds = model.embed(
-        torch.tensor([question.prefix + question.block]), torch.zeros(0, 1) if rows_ND is None else rows_ND
+        torch.tensor([question.prefix + question.block]), torch.zeros(0, 1) if audio_ND is None else audio_ND
     )
     logits_LV = model.language_model(inputs_embeds=embeds).logits[0]
     answer = [token for token in question.labels if token != -100]
@@ -224,13 +224,13 @@ def test_only_answers_are_learnt_long_ones_weighing_more_but_not_by_their_length
             assert all((weight > 0) == (label != -100) for weight, label in zip(weights, question.labels, strict=True))
 
 
-def test_collated_audio_rows_stand_in_the_order_of_their_places(pack: Any) -> None:
+def test_collated_audio_tokens_stand_in_the_order_of_their_places(pack: Any) -> None:
     rows = pack()
     for number, batch in enumerate(batches(rows)):
         clips = [clip for row in rows[2 * number : 2 * number + 2] for clip in row.clips]
         assert int((batch["ids"] == AUDIO).sum()) == len(batch["frames"]) == len(batch["scores"])
         expected = [np.float32(arrays_of(clip)["frames"][:2]).mean(0) for clip in clips]
-        starts = np.cumsum([0, *(clip_of(clip).rows for clip in clips[:-1])])
+        starts = np.cumsum([0, *(clip_of(clip).audio for clip in clips[:-1])])
         np.testing.assert_allclose(batch["frames"][starts], expected, rtol=1e-5)
         assert 0 <= float(batch["scores"].min()) <= float(batch["scores"].max()) <= 1
 
@@ -301,7 +301,7 @@ def test_examples_about_the_same_clips_come_together_in_their_order() -> None:
 
 
 def prefixes(rows: Sequence[Row], prompt: CompactPrompt) -> list[str]:
-    """What stands before the questions, in words, with the number of audio rows."""
+    """What stands before the questions, in words, with the number of audio tokens."""
     texts = []
     for row in rows:
         for question in questions(row):

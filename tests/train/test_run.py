@@ -212,7 +212,7 @@ def test_a_start_that_does_not_fit_is_an_error(job: Job, tmp_path: Path) -> None
     first = train(job("first", run={"steps": 1}))
     wider = job("wider")
     wider = wider.model_copy(update={"model": wider.model.model_copy(update={"start": str(first), "adapter_rank": 5})})
-    with pytest.raises(RecipeError, match=r"cannot be gone on from: its adapter is another"):
+    with pytest.raises(RecipeError, match=r"cannot be resumed from: its adapter is another"):
         train(wider)
     nowhere = wider.model_copy(update={"model": wider.model.model_copy(update={"start": str(tmp_path / "none")})})
     with pytest.raises(ModelError, match=r"config\.json is missing"):

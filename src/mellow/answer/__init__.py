@@ -1,0 +1,1 @@
+"""Asking a model: `load`, `Mellow`, `EncodedAudio`, the decoding loop, choices, and long clips window by window."""

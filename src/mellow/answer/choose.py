@@ -1,4 +1,4 @@
-"""Choosing among options by their likelihood, less what the model would say without hearing."""
+"""Choosing among options by their likelihood, less a share of their likelihood without audio (text-only prior)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class ChoiceRule:
     """How scores become a choice; part of a model's config, set on its development recordings.
 
     by: `likelihood`, the mean log-likelihood of an option's tokens, which does not favour short options; or `decoding`,
-        the probability with which decoding constrained to the options would say it.
-    prior_weight: how much of an option's likelihood without audio is taken off (0: nothing).
+        its probability in decoding that is constrained to the options.
+    prior_weight: weight of an option's score without audio, which is subtracted (0: none).
     temperature: of the softmax that turns scores into probabilities (calibrated).
-    abstain_below: no option is chosen when the best has less probability than this (0: always choose).
+    abstain_below: no option is chosen if the best one is less probable than this (0: always choose).
     """
 
     by: Literal["likelihood", "decoding"] = "likelihood"
@@ -50,7 +50,7 @@ def score_options(
     after: tuple[np.ndarray, Cache],
     rule: ChoiceRule,
 ) -> list[np.ndarray]:
-    """Score the options of each of B prompts that have been read; equal options are scored once and have one score.
+    """Score the options of each of B prefilled prompts; equal options are scored once and have one score.
 
     continuations: of each prompt, the options' token ids, end mark included; after: last logits (B, V) and cache.
     """
@@ -62,9 +62,9 @@ def score_options(
 
 
 def decide(options: Sequence[str], scores: np.ndarray, rule: ChoiceRule) -> Answer:
-    """Pick the option with the highest score, or abstain where its probability is too small.
+    """Choose the option with the highest score, or none where its probability is too small.
 
-    Equal options have one probability, which counts once: without the repetitions, probabilities sum to 1.
+    Equal options have one probability: without the repetitions, probabilities sum to 1.
     """
     places = first_equals(options)
     first = sorted(set(places))

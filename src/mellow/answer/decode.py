@@ -30,9 +30,9 @@ __all__ = [
     "score_continuations",
 ]
 
-BATCH = 8  # prompts that are read in one pass ...
-ROWS_AT_ONCE = 16  # or continuations that are scored in one ...
-POSITIONS_AT_ONCE = 4096  # ... whose caches have no more positions in all: 0.2 GB for 135 M parameters
+BATCH = 8  # prompts that are prefilled in one pass
+ROWS_AT_ONCE = 16  # continuations that are scored in one pass
+POSITIONS_AT_ONCE = 4096  # of all KV caches of a pass together: 0.2 GB for 135 M parameters
 COLDEST, HOTTEST = 1e-6, 1e6  # temperatures that float64 can divide logits by
 
 
@@ -40,10 +40,10 @@ COLDEST, HOTTEST = 1e-6, 1e6  # temperatures that float64 can divide logits by
 class DecodingOptions:
     """How tokens are chosen.
 
-    max_new_tokens: answers are cut after this many (300 in the published code), or where the model has no more room.
-    sample: draw from the top-p nucleus (paper, section 3: p 0.8, temperature 1) instead of taking the likeliest token.
-    seed: of the draws; None draws anew each time.
-    Raises QuestionError for numbers that are none, or out of range.
+    max_new_tokens: answers are cut after this many (300 in the published code), or where the context is full.
+    sample: sample from the top-p nucleus (paper, section 3: p 0.8, temperature 1) instead of decoding greedily.
+    seed: of the samples; None gives other ones each time.
+    Raises QuestionError for values of a wrong type or out of range.
     """
 
     max_new_tokens: int = 300
@@ -71,19 +71,19 @@ class Completion:
 
 
 def batches(lengths: Sequence[int]) -> Iterator[range]:
-    """Which consecutive prompts, of these lengths in tokens, are read in one pass: their memory is bounded."""
+    """Which consecutive prompts, of these lengths in tokens, are prefilled in one pass, so that memory is bounded."""
     start = 0
     for end in range(1, len(lengths) + 1):
-        rows = end + 1 - start  # with the next one
+        rows = end + 1 - start  # including the next one
         if end == len(lengths) or rows > BATCH or rows * max(lengths[start : end + 1]) > POSITIONS_AT_ONCE:
             yield range(start, end)
             start = end
 
 
 def prefill(engine: Engine, prompts: Sequence[np.ndarray], cache: Cache | None = None) -> tuple[np.ndarray, Cache]:
-    """Read embedded prompts (L, D) of any lengths as one left-padded batch; returns last logits (B, V) and the cache.
+    """Prefill embedded prompts (L, D) of any lengths as one left-padded batch: last logits (B, V) and the KV cache.
 
-    cache: of what stands before all of them, one row each.
+    cache: of the tokens before them, one row each.
     """
     length = max(len(prompt) for prompt in prompts)
     embeds_BLD = np.zeros((len(prompts), length, prompts[0].shape[1]), np.float32)
@@ -97,10 +97,10 @@ def prefill(engine: Engine, prompts: Sequence[np.ndarray], cache: Cache | None =
 def decode(
     engine: Engine, logits_BV: np.ndarray, cache: Cache, *, stop_ids: Sequence[int], decoding: DecodingOptions
 ) -> Iterator[dict[int, int]]:
-    """Yield the next token of each answer that still runs, by its row in the batch; a stop token ends its answer.
+    """Yield the next token of each unfinished answer, by its row in the batch; a stop token ends its answer.
 
-    Rows that have ended leave the batch, so the last answers of a batch run as fast as a small batch; a row that has
-    filled the model's positions ends, too. Each row draws from its own generator, so that a seeded answer is the same
+    Finished rows leave the batch, so that the last answers run as fast as a small batch; a row that has filled the
+    context of the model is finished, too. Each row samples from its own generator, so that a seeded answer is the same
     in any batch.
     """
     rows = list(range(len(logits_BV)))
@@ -134,10 +134,10 @@ def generate(
 
 
 def next_tokens(logits_BV: np.ndarray, decoding: DecodingOptions, rngs: Sequence[np.random.Generator]) -> list[int]:
-    """The likeliest token of each row, or one drawn from the smallest set with at least `top_p` of the probability.
+    """The likeliest token of each row, or one sampled from the smallest set with at least `top_p` of the probability.
 
-    rngs: one per row. The token with the largest sum of log-probability and Gumbel noise is a fair draw, and the same
-    one where float noise swaps the ranks of tokens with nearly equal logits.
+    rngs: one per row. The token with the largest sum of log-probability and Gumbel noise is a sample, and the same one
+    where rounding swaps the ranks of tokens with nearly equal logits.
     """
     if not decoding.sample:
         return [int(token) for token in logits_BV.argmax(-1)]
@@ -162,9 +162,8 @@ def score_continuations(
 ) -> list[np.ndarray]:
     """Score the continuations of each of B prompts, in as few passes as memory allows: one array per prompt.
 
-    A score is the mean log-likelihood per token. within: it is the log-probability with which decoding that is
-    constrained to the prompt's continuations gives this one: at each token, shares among those that some continuation
-    has there, and summed.
+    A score is the mean log-likelihood per token. within: the log-probability of the continuation in decoding that is
+    constrained to the prompt's continuations: at each position, only tokens that some continuation has there count.
 
     logits_BV: of the prompts' last positions; continuations: of each prompt, token ids, each with at least one.
     """
@@ -194,7 +193,7 @@ def score_continuations(
 
 
 def _followers(continuations: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[int]]:
-    """Of each beginning of some continuation, the tokens that may follow."""
+    """For each prefix of a continuation, the tokens that may follow."""
     found: dict[tuple[int, ...], list[int]] = {}
     for ids in continuations:
         for i, token in enumerate(ids):

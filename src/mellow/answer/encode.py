@@ -1,4 +1,4 @@
-"""Encoding clips with any engine: windows joined, tags written. The one place where this is done for asking."""
+"""Encoding clips with any engine: windows are joined and audio tags written, here and nowhere else for asking."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["EncodedClip", "encode_clip"]
 
 @dataclass(frozen=True, eq=False)
 class EncodedClip:
-    """A clip, or a stretch of one, as the language model is given it. tags: token ids behind the audio tokens."""
+    """A clip, or a stretch of one, as the language model gets it. tags: token ids that follow the audio tokens."""
 
     encoded: Encoded
     tags: Sequence[int] = ()
@@ -28,7 +28,7 @@ class EncodedClip:
 
     @property
     def tokens(self) -> ClipTokens:
-        """What stands in the prompt for it."""
+        """Its tokens in the prompt."""
         return ClipTokens(len(self.audio_KD), self.tags)
 
 

@@ -1,4 +1,4 @@
-"""Clips that have been heard, to be asked about again and again; answers that are told while they are made."""
+"""Encoded clips, for any number of questions, and answers that are streamed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["EncodedAudio", "Stream"]
 
 
 class Stream(Iterator[str]):
-    """The pieces of an open answer as they are made, and the whole of it afterwards."""
+    """The text of an open answer in pieces, as it is decoded; the whole answer afterwards."""
 
     def __init__(self, pieces: Generator[str, None, Answer]) -> None:
         self._pieces = pieces
@@ -41,7 +41,7 @@ class Stream(Iterator[str]):
 
     @property
     def answer(self) -> Answer:
-        """The whole answer with its stop reason and token counts; what has not been iterated over yet is made first."""
+        """The whole answer with its stop reason and token counts; the rest of it is decoded first."""
         for _ in self:
             pass
         if self._answer is None:  # an error ended the stream
@@ -51,12 +51,12 @@ class Stream(Iterator[str]):
 
 @dataclass
 class EncodedAudio:
-    """Clips that have been heard: every question costs only itself.
+    """Encoded clips: a question about them costs only its own tokens.
 
-    views: the stretches that are asked about one by one: one, but for clips longer than the model hears at once.
-    cache: of the prompts in front of the question as one batch; None where they are too many to keep, and are read
-        again for each question.
-    seconds: what hearing cost; it is part of the first answer's `seconds`.
+    views: the stretches that are asked about one by one; a single one unless a clip is longer than the model takes.
+    cache: KV cache of the prompts in front of the question, as one batch; None where they are too many to keep, and
+        are prefilled again for each question.
+    seconds: the time of encoding, which is part of the first answer's `seconds`.
     """
 
     model: Pipeline
@@ -66,14 +66,14 @@ class EncodedAudio:
 
     @classmethod
     def of(cls, model: Pipeline, views: Sequence[EncodedView]) -> EncodedAudio:
-        """Read what stands in front of the question, where it fits into one batch."""
-        ear = cls(model, views, None, 0.0)
-        if len(list(batches(ear._lengths()))) == 1:
-            ear.cache = prefill(model.engine, ear.prefixes)[1]
-        return ear
+        """Prefill the prompt in front of the question, where it fits into one batch."""
+        encoded = cls(model, views, None, 0.0)
+        if len(list(batches(encoded._lengths()))) == 1:
+            encoded.cache = prefill(model.engine, encoded.prefixes)[1]
+        return encoded
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise PicklingError("Encoded audio cannot be pickled; pickle the model and the clip, and listen to it there.")
+        raise PicklingError("Encoded audio cannot be pickled; pickle the model and encode the clip in each process.")
 
     def __enter__(self) -> EncodedAudio:
         return self
@@ -83,7 +83,7 @@ class EncodedAudio:
 
     @property
     def clips(self) -> Sequence[EncodedClip]:
-        """The clips as they were heard (of long clips, their first stretches)."""
+        """The encoded clips (of long clips, their first stretches)."""
         return self.views[0].clips
 
     @property
@@ -99,7 +99,7 @@ class EncodedAudio:
         decoding: DecodingOptions | None = None,
         rule: ChoiceRule | None = None,
     ) -> Answer:
-        """Answer a question about the clips heard; see `Mellow.ask`."""
+        """Answer a question about the clips; see `Mellow.ask`."""
         began = time.perf_counter()
         decoding, rule, choices = as_decoding(decoding), as_rule(rule, self.model.rule), as_options(choices)
         embeds_LD = self.model._question(question, choices, len(self.clips))
@@ -116,9 +116,9 @@ class EncodedAudio:
         return replace(merged, seconds=time.perf_counter() - began + self._first())
 
     def stream(self, question: str, *, decoding: DecodingOptions | None = None) -> Stream:
-        """The text of `ask` for a question without options, in pieces as it is made.
+        """The text of `ask` for a question without options, in pieces as it is decoded.
 
-            stream = ear.stream("What happens here?")
+            stream = audio.stream("What happens here?")
             for piece in stream:
                 print(piece, end="", flush=True)
             print(stream.answer.stop_reason)
@@ -145,10 +145,10 @@ class EncodedAudio:
         return replace(merged, seconds=time.perf_counter() - began + self._first())
 
     def _pieces(self, logits_BV: np.ndarray, cache: Cache, decoding: DecodingOptions) -> Generator[str, None, Answer]:
-        """One answer's text; blanks and half characters are held back until more follows."""
+        """One answer's text; spaces and incomplete characters are held back until more follows."""
         stop_ids = self.model.processor.prompt.stop_ids
         ids: list[int] = []
-        told = text = ""
+        sent = text = ""
         ended = False
         for tokens in decode(self.model.engine, logits_BV, cache, stop_ids=stop_ids, decoding=decoding):
             if tokens[0] in stop_ids:
@@ -156,11 +156,11 @@ class EncodedAudio:
                 break
             ids.append(tokens[0])
             text = self.model._text(ids)
-            if len(text) > len(told) and not text.endswith("\N{REPLACEMENT CHARACTER}"):
-                yield text[len(told) :]
-                told = text
-        if len(text) > len(told):
-            yield text[len(told) :]
+            if len(text) > len(sent) and not text.endswith("\N{REPLACEMENT CHARACTER}"):
+                yield text[len(sent) :]
+                sent = text
+        if len(text) > len(sent):
+            yield text[len(sent) :]
         return Answer(
             text,
             stop_reason="end" if ended else "length",
@@ -173,9 +173,9 @@ class EncodedAudio:
         return [len(self.model._ids(view.clips)) for view in self.views]
 
     def _read(self, embeds_LD: np.ndarray, options: Sequence[str] = ()) -> Iterator[tuple[np.ndarray, Cache]]:
-        """Last logits (B, V) and cache of the prompt up to the answer, for a batch of views at a time."""
+        """Last logits (B, V) and KV cache of the prompt up to the answer, for one batch of views after another."""
         lengths = [length + len(embeds_LD) for length in self._lengths()]
-        self.model._check_room(max(lengths), options)
+        self.model._check_length(max(lengths), options)
         return self._parts(embeds_LD, lengths)
 
     def _parts(self, embeds_LD: np.ndarray, lengths: Sequence[int]) -> Iterator[tuple[np.ndarray, Cache]]:

@@ -1,4 +1,4 @@
-"""`load` a model, `ask` it about clips: the facade of the package."""
+"""`Mellow`: a loaded model, and the ways to ask it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = ["EncodedAudio", "Mellow", "Stream"]
 class Mellow(Pipeline):
     """A loaded model. Make one with `mellow.load`. Several threads may share it, and an `EncodedAudio` of it.
 
-    engine: encodes, embeds and decodes; processor: clips and text to its inputs; tags: what is recognised, in words;
-    rule: how options are scored.
-    reload: makes it again; a pickled model is loaded anew by whoever unpickles it, such as a worker process.
+    engine: encodes, embeds and decodes; processor: clips and text to its inputs; tags: writes the audio tags; rule: how
+    options are scored.
+    reload: loads it again: a pickled model is loaded by the process that unpickles it, such as a worker.
     """
 
     reload: Callable[[], Mellow] | None = field(default=None, init=False, repr=False, compare=False)
@@ -50,24 +50,24 @@ class Mellow(Pipeline):
     ) -> Answer:
         """Answer one question about one clip, or two.
 
-        audio, audio2: paths, bytes, file objects or Clips, of up to an hour and any format libsndfile reads.
-        choices: options to choose from; without them, options that stand in the question are found and chosen from.
-            Equal ones are shown as given, are scored once, and have the same probability.
+        audio, audio2: paths, bytes, file objects or Clips, of up to an hour, in any format that libsndfile reads.
+        choices: options to choose from; without them, options listed in the question are found and used. Equal options
+            are reported as given, are scored once, and have the same probability.
         decoding: how an open answer's tokens are chosen.
-        rule: how options are scored, where the model's own rule is not wanted.
-        Clips longer than the model hears at once are asked about stretch by stretch (`mellow.answer.views`).
+        rule: how options are scored, instead of by the model's own rule.
+        Clips longer than the model takes at once are asked about in stretches (`mellow.answer.views`).
         Raises AudioError, QuestionError.
         """
-        choices = check_question(question, choices)  # before anything is heard
+        choices = check_question(question, choices)  # before anything is encoded
         as_decoding(decoding), as_rule(rule, self.rule)
         return self.encode(audio, audio2).ask(question, choices=choices, decoding=decoding, rule=rule)
 
     def encode(self, audio: Source, audio2: Source | None = None) -> EncodedAudio:
-        """Hear one or two clips once, to ask many questions about them at the price of one."""
+        """Encode one or two clips once, to ask many questions about them."""
         began = time.perf_counter()
-        ear = EncodedAudio.of(self, self._encode(audio, audio2))
-        ear.seconds = time.perf_counter() - began
-        return ear
+        encoded = EncodedAudio.of(self, self._encode(audio, audio2))
+        encoded.seconds = time.perf_counter() - began
+        return encoded
 
     @overload
     def ask_many(
@@ -100,15 +100,15 @@ class Mellow(Pipeline):
         on_error: OnError = "raise",
         progress: Progress | None = None,
     ) -> list[Answer] | list[Answer | MellowError]:
-        """Answer many questions in true batches; the answers equal those of `ask`, and come in the same order.
+        """Answer many questions in batches; the answers equal those of `ask` and have the order of the questions.
 
-        questions: mappings with `audio` and `question`, and maybe `audio2` and `choices`; a generator is read whole.
-        find_choices: False answers a question in free text even where options stand in it.
-        on_error: `raise` stops at the first question that cannot be answered, before anything is heard where its text
-            or its keys are wrong; `return` puts its MellowError in the place of its answer and answers all others.
-            Either names the question by its number, from 1.
-        progress: called with how many questions are done and how many there are, after each batch.
-        `seconds` of each answer is the batch's time over its size.
+        questions: mappings with `audio` and `question`, and optionally `audio2` and `choices`; of any iterable.
+        find_choices: False answers in free text even where the question lists options.
+        on_error: `raise` stops at the first question that cannot be answered, before anything is encoded if its text or
+            its keys are invalid; `return` puts its MellowError in the place of its answer and answers all others. Both
+            name the question by its number, from 1.
+        progress: called after each batch with the number of questions that are done and the number of all.
+        `seconds` of each answer is the batch's time divided by its size.
         Raises AudioError, QuestionError.
         """
         if not isinstance(on_error, str) or on_error not in ("raise", "return"):

@@ -1,4 +1,4 @@
-"""Opening what ONNX Runtime answers with: a directory of graphs, or those that were made of a two-part model before."""
+"""Opening graphs for ONNX Runtime: those of a directory, or those that were prepared in the cache before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mellow.errors import ModelError
 
 __all__ = ["default_precision", "entry_name", "open_exported", "open_prepared"]
 
-VERSION = "4"  # goes up whenever equal parts become other graphs
+VERSION = "4"  # to be raised whenever the same checkpoint becomes other graphs
 LONGEST_NAME = 40  # characters
 
 
@@ -23,7 +23,7 @@ def default_precision(config: ModelConfig) -> str:
 
 
 def open_exported(directory: Path, config: ModelConfig, *, dtype: str, threads: int | None) -> OnnxEngine:
-    """The graphs that `mellow export` wrote; ModelError where they are in another precision than `dtype` or `auto`."""
+    """The graphs that `mellow export` wrote; ModelError where their precision is not `dtype`, unless that is `auto`."""
     graphs = config.files["graphs"]
     found = graphs.get("precision") if isinstance(graphs, dict) else None
     if found and dtype not in ("auto", found):
@@ -32,7 +32,7 @@ def open_exported(directory: Path, config: ModelConfig, *, dtype: str, threads: 
 
 
 def open_prepared(entry: str, *, threads: int | None) -> OnnxEngine | None:
-    """The graphs of an entry of the cache; None where they are not there, or not whole."""
+    """The graphs of an entry of the cache; None where they are missing or incomplete."""
     made = models_folder() / entry
     if not made.is_dir():
         return None
@@ -45,6 +45,6 @@ def open_prepared(entry: str, *, threads: int | None) -> OnnxEngine | None:
 
 
 def entry_name(directory: Path, config: ModelConfig, *, precision: str) -> str:
-    """The name of a model's graphs in the cache; equal parts in equal precision have one name."""
+    """The name of a model's graphs in the cache: the same for the same files and precision."""
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", directory.resolve().name)[:LONGEST_NAME].lstrip(".")
     return f"{stem}-{precision}-{fingerprint(directory, config, precision, VERSION)[:16]}"

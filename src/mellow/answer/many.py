@@ -1,4 +1,4 @@
-"""Many questions in true batches, of which one that fails harms no other."""
+"""Many questions in batches; one that fails does not affect the others."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class EncodedRow:
-    """A row whose clips have been heard. embeds_LD: the question; lengths: tokens of each view's prompt."""
+    """A row whose clips are encoded. embeds_LD: the question; lengths: tokens of each view's prompt."""
 
     row: Row
     views: Sequence[EncodedView]
@@ -49,7 +49,7 @@ class EncodedRow:
 
 
 def as_list(questions: Any) -> list[Any]:
-    """The rows that were given, of a list or any other iterable; QuestionError for anything else."""
+    """The rows of a list or any other iterable; QuestionError for anything else."""
     if isinstance(questions, str | bytes | Mapping) or not isinstance(questions, Iterable):
         raise QuestionError(f"The questions must be a list of mappings, not {kind_of(questions)}.")
     try:
@@ -67,7 +67,7 @@ def answer_many(
     on_error: OnError,
     progress: Progress | None,
 ) -> list[Outcome]:
-    """See `Mellow.ask_many`. All questions are checked before anything is heard."""
+    """See `Mellow.ask_many`. All questions are checked before anything is encoded."""
     outcomes: dict[int, Outcome] = {}
     rows: list[Row] = []
     for number, item in enumerate(questions, 1):
@@ -79,15 +79,15 @@ def answer_many(
     pending = Counter(model._key(source) for row in rows for source in row.sources)
     for batch in _by_kind(rows):
         began = time.perf_counter()
-        heard: list[EncodedRow] = []
+        encoded: list[EncodedRow] = []
         for row in batch:
             try:
-                heard.append(_heard(model, row, known))
+                encoded.append(_encoded(model, row, known))
             except MellowError as error:
                 outcomes[row.number] = _failure(error, row.number, on_error)
-        answers = _answers(model, heard, decoding)
+        answers = _answers(model, encoded, decoding)
         seconds = (time.perf_counter() - began) / len(batch)
-        outcomes |= {h.row.number: replace(a, seconds=seconds) for h, a in zip(heard, answers, strict=True)}
+        outcomes |= {h.row.number: replace(a, seconds=seconds) for h, a in zip(encoded, answers, strict=True)}
         _forget(model, batch, known, pending)
         if progress is not None:
             progress(len(outcomes), len(questions))
@@ -99,13 +99,17 @@ def _row(model: Pipeline, number: int, item: Any, *, find_choices: bool) -> Row:
         raise QuestionError(f"It must be a mapping with 'audio' and 'question', not {kind_of(item)}.")
     for key in REQUIRED:
         if key not in item:
-            raise QuestionError(f"It lacks {key!r}; give 'audio' and 'question', and maybe 'audio2' and 'choices'.")
+            raise QuestionError(
+                f"It has no {key!r}; give 'audio' and 'question', and optionally 'audio2' and 'choices'."
+            )
     for key in item:
         if key not in (*REQUIRED, *OPTIONAL):
-            raise QuestionError(f"It holds {shown(key)}; give only 'audio', 'question', 'audio2' and 'choices'.")
+            raise QuestionError(
+                f"It has the unknown key {shown(key)}; give only 'audio', 'question', 'audio2' and 'choices'."
+            )
     sources = tuple(source for source in (item["audio"], item.get("audio2")) if source is not None)
     choices = check_question(item["question"], item.get("choices"), clips=len(sources))
-    model.processor.question(item["question"], choices)  # what the layout cannot ask, too
+    model.processor.question(item["question"], choices)  # raises for what the layout does not support
     options = choices or (find_options(item["question"]) if find_choices else ())
     return Row(number, sources, item["question"], choices, options)
 
@@ -126,26 +130,26 @@ def _by_kind(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
             yield kind[start : start + BATCH]
 
 
-def _heard(model: Pipeline, row: Row, known: dict[Key, list[EncodedView]]) -> EncodedRow:
+def _encoded(model: Pipeline, row: Row, known: dict[Key, list[EncodedView]]) -> EncodedRow:
     views = model._encode(*row.sources, known=known)
     embeds_LD = model._question(row.question, row.choices, len(row.sources))
     lengths = [len(model._ids(view.clips)) + len(embeds_LD) for view in views]
-    model._check_room(max(lengths), row.options)
+    model._check_length(max(lengths), row.options)
     return EncodedRow(row, views, embeds_LD, lengths)
 
 
-def _answers(model: Pipeline, heard: Sequence[EncodedRow], decoding: DecodingOptions) -> list[Answer]:
+def _answers(model: Pipeline, encoded: Sequence[EncodedRow], decoding: DecodingOptions) -> list[Answer]:
     """Answers to rows that all have options, or all have none; their views fill batches together."""
-    if not heard:
+    if not encoded:
         return []
-    options = [h.row.options for h in heard]
-    priors = model._priors(options, [h.embeds_LD for h in heard], model.rule) if options[0] else []
-    views = [(n, view) for n, h in enumerate(heard) for view in h.views]
-    found: list[list[Answer]] = [[] for _ in heard]
-    for part in batches([length for h in heard for length in h.lengths]):
+    options = [h.row.options for h in encoded]
+    priors = model._priors(options, [h.embeds_LD for h in encoded], model.rule) if options[0] else []
+    views = [(n, view) for n, h in enumerate(encoded) for view in h.views]
+    found: list[list[Answer]] = [[] for _ in encoded]
+    for part in batches([length for h in encoded for length in h.lengths]):
         owners = [views[place][0] for place in part]
         prompts = [
-            np.concatenate([model._prefix(views[place][1].clips), heard[n].embeds_LD])
+            np.concatenate([model._prefix(views[place][1].clips), encoded[n].embeds_LD])
             for n, place in zip(owners, part, strict=True)
         ]
         after = prefill(model.engine, prompts)
@@ -157,7 +161,7 @@ def _answers(model: Pipeline, heard: Sequence[EncodedRow], decoding: DecodingOpt
             found[n].append(answer)
     return [
         merge_choices(h.views, h.row.options, mine) if h.row.options else merge_texts(h.views, mine)
-        for h, mine in zip(heard, found, strict=True)
+        for h, mine in zip(encoded, found, strict=True)
     ]
 
 

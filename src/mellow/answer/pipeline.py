@@ -1,4 +1,4 @@
-"""What every way of asking is made of: clips that are heard, prompts that are read, answers and scores behind them.
+"""The steps that all ways of asking share: encoding clips, prefilling prompts, decoding answers and scoring options.
 
 Shapes: B batch, L tokens, D width, V vocabulary.
 """
@@ -24,11 +24,11 @@ from mellow.types import Answer
 
 __all__ = ["Key", "Pipeline", "as_decoding", "as_rule"]
 
-Key = str | bytes | int  # what a clip is known by: its path, or which object it is
+Key = str | bytes | int  # identifies a clip: its path, or the id of the object
 
 
 def as_decoding(decoding: DecodingOptions | None) -> DecodingOptions:
-    """What was given, or the default; QuestionError for anything else."""
+    """The options given, or the default; QuestionError for another type."""
     check_kind(
         decoding,
         (DecodingOptions, type(None)),
@@ -40,7 +40,7 @@ def as_decoding(decoding: DecodingOptions | None) -> DecodingOptions:
 
 
 def as_rule(rule: ChoiceRule | None, own: ChoiceRule) -> ChoiceRule:
-    """What was given, or the model's own; QuestionError for anything else."""
+    """The rule given, or the model's own; QuestionError for another type."""
     check_kind(
         rule, (ChoiceRule, type(None)), what="The argument rule", wanted="a ChoiceRule or None", error=QuestionError
     )
@@ -88,17 +88,17 @@ class Pipeline:
         text = self.processor.question(question, choices, clips=clips)
         return self.engine.embed(self.processor.prompt.question(text))
 
-    def _check_room(self, prompt_tokens: int, options: Sequence[str]) -> None:
-        """Raise QuestionError where a prompt and its longest option exceed what the language model was made for."""
+    def _check_length(self, prompt_tokens: int, options: Sequence[str]) -> None:
+        """Raise QuestionError where a prompt with its longest option exceeds the context of the language model."""
         longest = max((len(ids) for ids in self.processor.prompt.options(options)), default=1) if options else 1
         if prompt_tokens + longest - 1 > self.engine.positions:
             raise QuestionError(
-                f"The clips, the question and its options take {prompt_tokens + longest - 1:,} tokens, and the model "
-                f"was made for at most {self.engine.positions:,}; ask a shorter question."
+                f"The clips, the question and its options take {prompt_tokens + longest - 1:,} tokens, and the context "
+                f"of the model has {self.engine.positions:,}; ask a shorter question."
             )
 
     def _complete(self, logits_BV: np.ndarray, cache: Cache, decoding: DecodingOptions) -> list[Answer]:
-        """Free answers of a batch of prompts that have been read."""
+        """Open answers to a batch of prefilled prompts."""
         stop_ids = self.processor.prompt.stop_ids
         completions = generate(self.engine, logits_BV, cache, stop_ids=stop_ids, decoding=decoding)
         return [
@@ -115,7 +115,7 @@ class Pipeline:
         after: tuple[np.ndarray, Cache],
         rule: ChoiceRule,
     ) -> Iterator[Answer]:
-        """Choices of a batch of prompts that have been read; priors: of `_priors`."""
+        """Choices for a batch of prefilled prompts; priors: from `_priors`."""
         continuations = [self.processor.prompt.options(texts) for texts in options]
         scores = score_options(self.engine, options, continuations, after=after, rule=rule)
         for texts, score, prior, tokens in zip(options, scores, priors, _tokens(after[1]), strict=True):
@@ -138,5 +138,5 @@ class Pipeline:
 
 
 def _tokens(cache: Cache) -> list[int]:
-    """How many tokens of each row were read."""
+    """The number of tokens of each row."""
     return [int(count) for count in cache.mask_BL.sum(1)]

@@ -1,4 +1,4 @@
-"""Checkpoints made into graphs, once: into the user's cache, or in memory where no cache can be written."""
+"""Checkpoints to graphs, once: in the user's cache, or in memory where no cache can be written."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def prepare(
     """Write the graphs of a checkpoint, adapters merged, in a precision, and open them.
 
     entry: its name in the cache; progress: called with each tensor.
-    Raises ModelError naming the part that is missing, damaged or unfit.
+    Raises ModelError naming the file that is missing, damaged or incompatible.
     """
     state = open_state(directory, config, verify=True)
     tokenizer = (directory / "tokenizer.json").read_bytes()
@@ -49,7 +49,7 @@ def prepare(
         return OnnxEngine.load(obtain(entry, make, is_sound=_is_sound), threads=threads)
     except (OSError, UnwritableError) as error:
         log.warning(
-            "The cache cannot be used (%s), so %s is prepared in memory, each time anew.", error, directory.name
+            "The cache cannot be used (%s), so %s is prepared in memory, each time it is loaded.", error, directory.name
         )
         return OnnxEngine.of(config, _Watched(state, progress), precision=precision, threads=threads)
 
@@ -60,13 +60,13 @@ def _is_sound(directory: Path) -> bool:
     try:
         GraphDirectory.open(directory, verify=True)
     except ModelError as error:
-        log.warning("%s It is made again.", error)
+        log.warning("%s It is prepared again.", error)
         return False
     return True
 
 
 class _Watched(Mapping[str, np.ndarray]):
-    """A state that reports how many of its tensors were asked for."""
+    """A state that reports how many of its tensors were read."""
 
     def __init__(self, state: Mapping[str, np.ndarray], progress: Progress) -> None:
         self.state, self.progress = state, progress

@@ -1,12 +1,13 @@
 """Views of clips: the stretches that are asked about one by one, and how their answers become one.
 
-The compact layout hears up to 30 s as a whole: a longer clip has a view per stretch of 30 s. The published layout hears
-10 s: a longer clip has a view per window (`ClipPolicy.long == "windows"`). View n of the first clip goes with view n of
-the second; the shorter clip's last view stands beside all that is left of the longer one.
+The compact layout takes up to 30 s at once: a longer clip has a view per stretch of 30 s. The published layout takes
+10 s: a longer clip has a view per window (`ClipPolicy.long == "windows"`). View n of the first clip is paired with view
+n of the second, and the shorter clip's last view with the remaining ones of the longer clip.
 
-Text: merged a line per view, `[0:30-1:00] a dog barks`. A choice: the view that is surest decides, that is, whose best
-option has the largest probability; where the options are yes and no, that with the largest probability of yes, since
-what is present in one view is present in the clip. Sums of scores lost sounds that fill little of a clip (docs/log.md).
+Texts are merged with a line per view, `[0:30-1:00] a dog barks`. Of choices, the most confident view decides, that is,
+the one whose best option has the highest probability; where the options are yes and no, the one with the highest
+probability of yes, since what is present in one view is present in the clip. Summing scores missed sounds that fill a
+small part of a clip (docs/log.md).
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def merge_texts(views: Sequence[EncodedView], answers: Sequence[Answer]) -> Answ
 
 
 def merge_choices(views: Sequence[EncodedView], options: Sequence[str], answers: Sequence[Answer]) -> Answer:
-    """The surest view's choice; of yes and no, the choice of the view that is surest of yes."""
+    """The choice of the most confident view; of yes and no, that of the view with the highest probability of yes."""
     if len(answers) == 1:
         return answers[0]
     lowered = [option.lower() for option in options]
@@ -65,7 +66,7 @@ def merge_choices(views: Sequence[EncodedView], options: Sequence[str], answers:
 
 
 def _of_all(merged: Answer, views: Sequence[EncodedView], answers: Sequence[Answer]) -> Answer:
-    """A merged answer with what its parts were and cost."""
+    """A merged answer with the answers of the views and the sums of their tokens."""
     return replace(
         merged,
         windows=_windows(views, answers),

@@ -1,4 +1,4 @@
-"""Bytes to bounded, finite, mono float32 at an encoder's rate; clip policies; log-mel features. Numpy only."""
+"""Audio files and arrays to bounded mono float32 at an encoder's rate; clip policies; log-mel features."""
 
 from mellow.audio.collect import MAX_SECONDS
 from mellow.audio.decode import load

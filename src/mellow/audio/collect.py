@@ -1,4 +1,4 @@
-"""Blocks of samples to one mono waveform at the wanted rate, each sample checked and the level watched on the way."""
+"""Blocks of samples to one mono waveform at the wanted rate; every sample is checked and the level is measured."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ BLOCK_SECONDS = 1.0
 BLOCK_VALUES = 1 << 20  # samples times channels of a block: 4 MB of float32, whatever rate and channels a header claims
 LOUDEST = 2.0**31  # floats on an int32 scale still pass
 CANCELLED = (
-    0.1  # the mean of unrelated channels has 1 / C of their power; a tenth of that is left where they are inverted
+    0.1  # the mean of unrelated channels has 1 / C of their power; inverted ones leave less than a tenth of that
 )
 INAUDIBLE = 1e-12  # mean square: -120 dBFS
 NEAR_SILENT = 1e-7  # mean square: -70 dBFS
-OVERS = 32.0  # floats may exceed 1, but hardly by 30 dB
+OVERS = 32.0  # floats may exceed 1, but not by 30 dB
 FULL_SCALES = (2.0**15, 2.0**31)  # of floats that hold 16-bit or 32-bit integers
 
 
 class Collector:
     """Takes a recording block by block and makes a clip of it.
 
-    name: what messages call the clip; sample_rate: the wanted rate in Hz; max_seconds: the longest clip.
-    Raises AudioError from each method for what cannot be heard.
+    name: of the clip in messages; sample_rate: the wanted rate in Hz; max_seconds: the longest clip.
+    Every method raises AudioError for samples that cannot be used.
     """
 
     def __init__(self, name: str, sample_rate: int, max_seconds: float = MAX_SECONDS) -> None:
@@ -42,7 +42,7 @@ class Collector:
         self.max_seconds = max_seconds
         self.rate_in = 0
         self.channels = 0
-        self.seconds = 0.0  # of what has come in so far
+        self.seconds = 0.0  # of all samples so far
         self._check_rate("is wanted at", sample_rate)
         self._resampler: soxr.ResampleStream | None = None
         self._bytes = bytearray()  # grows in place; a list of blocks would be copied once more at the end
@@ -50,7 +50,7 @@ class Collector:
         self._mixer = _Mixer(1)
 
     def begin(self, rate_in: int, channels: int) -> None:
-        """Say what comes next: samples at `rate_in` Hz of so many channels. Parts of one file may differ."""
+        """Announce samples at `rate_in` Hz with so many channels. Parts of one file may differ."""
         self._check_rate("has", rate_in)
         if not 1 <= channels <= MAX_CHANNELS:
             raise AudioError(f"{self.name!r} has {channels} channels; mix it down to 1 to {MAX_CHANNELS}.")
@@ -65,18 +65,18 @@ class Collector:
 
     @property
     def block(self) -> int:
-        """How many samples a block may have."""
+        """The most samples of a block."""
         return max(1, min(int(BLOCK_SECONDS * self.rate_in), BLOCK_VALUES // self.channels))
 
     def add(self, block_SC: np.ndarray) -> None:
         """Take the next samples of all channels, (S, C) float32."""
         if self.seconds + len(block_SC) / self.rate_in > self.max_seconds:
             raise AudioError(f"{self.name!r} is longer than {self.max_seconds:g} s; cut it into shorter files.")
-        with np.errstate(over="ignore", invalid="ignore"):  # the next check finds what these would warn of
+        with np.errstate(over="ignore", invalid="ignore"):  # such values are found by the next check
             block_S = self._mixer.mix(block_SC)
-            unsound_S = ~(np.abs(block_S) <= LOUDEST)  # true for NaN too
-        if unsound_S.any():
-            at = int(unsound_S.argmax())
+            invalid_S = ~(np.abs(block_S) <= LOUDEST)  # true for NaN too
+        if invalid_S.any():
+            at = int(invalid_S.argmax())
             raise AudioError(
                 f"{self.name!r} holds a sample of {block_S[at]:g} at {self.seconds + at / self.rate_in:.3f} s; "
                 "give finite samples around [-1, 1]."
@@ -95,7 +95,7 @@ class Collector:
         waveform_S = np.frombuffer(self._bytes, dtype=np.float32)
         if self._mixer.chosen is not None:
             log.warning(
-                "%r has channels that cancel each other out when mixed; where they do, channel %d is heard instead.",
+                "%r has channels that cancel each other out when mixed; where they do, channel %d is used instead.",
                 self.name,
                 self._mixer.chosen + 1,
             )
@@ -122,9 +122,9 @@ class Collector:
 
 
 class _Mixer:
-    """The mean of the channels, but where they cancel each other out, one of them.
+    """The mean of the channels, but one of them where they cancel each other out.
 
-    chosen: the channel that was taken so far, or None; it stays, so that nothing jumps, until it falls silent.
+    chosen: the channel that was used so far, or None; kept until it falls silent, so that the sound does not jump.
     """
 
     def __init__(self, channels: int, chosen: int | None = None) -> None:
@@ -147,7 +147,7 @@ class _Mixer:
 
 
 class _Level:
-    """Counts how loud a clip is, to see whether its floats hold integers, and whether there is anything to hear."""
+    """Measures the level of a clip, to find floats on an integer scale and clips that are nearly silent."""
 
     def __init__(self) -> None:
         self.samples = 0

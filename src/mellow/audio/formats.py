@@ -1,7 +1,7 @@
 """Formats that libsndfile lacks (m4a, mp4, webm, aac, wma, amr, ac3), decoded by FFmpeg through PyAV.
 
-FFmpeg reads hundreds of formats, some of which name other files and addresses. Here the demuxer is fixed by what the
-content is, only decoders of sound may be used, every protocol is forbidden, and the bytes come from a file object.
+FFmpeg reads hundreds of formats, some of which name other files and addresses. Here the demuxer is fixed by the
+file's content, only audio decoders are allowed, every protocol is forbidden, and the bytes come from a file object.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OPTIONS = {
 
 
 class AudioTrack:
-    """The first audio track of a file. To be closed; any exception may come from what is done with it.
+    """The first audio track of a file. It must be closed; its methods may raise any exception.
 
     file: at its beginning; demuxer: FFmpeg's name of the format.
     """
@@ -42,7 +42,7 @@ class AudioTrack:
 
     @property
     def claimed(self) -> float | None:
-        """The track's length in seconds where the container tells it."""
+        """The track's length in seconds where the container records it."""
         stream = self._stream
         if stream is None or stream.duration is None or stream.time_base is None:
             return None

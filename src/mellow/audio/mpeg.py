@@ -12,7 +12,7 @@ from typing import BinaryIO
 __all__ = ["SEARCHED", "Info", "Run", "behind_tags", "info_of", "is_adts", "next_frame", "runs"]
 
 SEARCHED = 1 << 16  # bytes in which the first frame is looked for
-PROOF = 3  # consecutive frames that make a chance find impossible
+PROOF = 3  # consecutive frames that rule out a coincidence
 KBPS_1 = {  # MPEG 1, by layer
     1: (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -66,7 +66,7 @@ class Info:
 
 
 def header_of(word: bytes) -> Header | None:
-    """The four bytes of a frame's header, or None where they are none (or are of the free format)."""
+    """The four bytes of a frame's header, or None for other bytes (and for the free format)."""
     if len(word) < 4 or word[0] != 0xFF or word[1] < 0xE0:
         return None
     version, layer = word[1] >> 3 & 3, 4 - (word[1] >> 1 & 3)  # version 3: MPEG 1, 2: MPEG 2, 0: MPEG 2.5
@@ -84,7 +84,7 @@ def header_of(word: bytes) -> Header | None:
 
 
 def behind_tags(file: BinaryIO, at: int, size: int) -> int:
-    """The first byte behind the ID3, APE and ID3v1 tags that begin at `at` and end within the file."""
+    """The first byte after the ID3, APE and ID3v1 tags that begin at `at` and end within the file."""
     while True:
         file.seek(at)
         head = file.read(16)
@@ -101,7 +101,7 @@ def behind_tags(file: BinaryIO, at: int, size: int) -> int:
 
 
 def next_frame(file: BinaryIO, at: int, size: int) -> int | None:
-    """Where the next frame is that is followed by its like, or by the end, from `at` on."""
+    """The place of the next frame, from `at` on, that is followed by frames of the same stream or by the end."""
     while at < size - 3:
         file.seek(at)
         chunk = file.read(SEARCHED)

@@ -46,7 +46,7 @@ def opened(source: object, name: str | None) -> Iterator[tuple[BinaryIO, int, st
 
 
 class _Stream(io.RawIOBase):
-    """A user's file object, which may do anything, as one that reads or raises AudioError. It is not closed."""
+    """A user's file object as one whose only exception is AudioError. The user's object is not closed."""
 
     def __init__(self, stream: Any, size: int, name: str) -> None:
         self._stream, self._size, self._name = stream, size, name
@@ -130,7 +130,7 @@ def _not_empty(size: int, name: str) -> int:
 
 
 def reason(error: Exception) -> str:
-    """The cause in an exception's own words, fit for the middle of a sentence."""
+    """The cause in an exception's own words, for the middle of a sentence."""
     text = getattr(error, "error_string", None)  # libsndfile's
     if text is None:
         text = getattr(error, "strerror", None)

@@ -1,8 +1,8 @@
-"""The parts of a file: joined recordings are heard one after the other, and wrong lengths in headers are corrected.
+"""The parts of a file: joined recordings are decoded one after the other, and wrong lengths in headers are corrected.
 
-libsndfile and mpg123 believe a header's length and stop there, and they stop at the end of the first of joined files.
-Here the bytes are walked first, by chunk, page or frame; what is decoded is a `Window` on each part, whose wrong counts
-are patched as they are read.
+libsndfile and mpg123 trust a header's length and stop there, and they stop at the end of the first of joined files.
+Here the file is scanned first, by chunk, page or frame; each part is then decoded through a `Window`, which corrects
+wrong counts as they are read.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from mellow.errors import AudioError
 __all__ = ["parts_of"]
 
 LOST_PAGES = 1024  # bytes: 0.1 s at 80 kbit/s
-MOST_LOST = 0.1  # a file that has lost more of its bytes is refused
+MOST_LOST = 0.1  # a file of which more bytes are lost is refused
 MOST_PARTS = 10_000
 SEARCHED = 1 << 20  # bytes in memory at once while something is looked for
-STREAMINFO = (b"\0\0\0\x22", b"\x80\0\0\x22")  # follows a flac's marker: a block of 34 bytes, others behind it or not
+STREAMINFO = (b"\0\0\0\x22", b"\x80\0\0\x22")  # follows a flac's marker: a block of 34 bytes, the last one or not
 FLAC_COUNT_AT = 18  # of 8 bytes, whose last 36 bits count samples; 0 is "unknown"
 
 
 def parts_of(file: BinaryIO, size: int, kind: Kind | None, name: str) -> Parts:
-    """The parts of a file of `size` bytes; one for a kind that has none. Raises AudioError for lost or cut sound."""
+    """The parts of a file of `size` bytes, often a single one. Raises AudioError where sound is lost or cut off."""
     walk = {"wav": wav_parts, "flac": _flac, "ogg": _ogg, "mp3": _mp3}.get(kind.parts if kind else "")
     found = walk(file, size, name) if walk else Parts([Part(0, size)])
     if len(found.parts) > MOST_PARTS:
-        raise AudioError(f"{name!r} is made of {len(found.parts):,} joined recordings; join at most {MOST_PARTS:,}.")
+        raise AudioError(f"{name!r} consists of {len(found.parts):,} joined recordings; join at most {MOST_PARTS:,}.")
     return found
 
 
@@ -38,7 +38,7 @@ def parts_of(file: BinaryIO, size: int, kind: Kind | None, name: str) -> Parts:
 
 
 def _flac(file: BinaryIO, size: int, name: str) -> Parts:
-    """One part per STREAMINFO, whose count of samples is not told to the decoder, which would stop there."""
+    """One part per STREAMINFO; its count of samples is hidden from the decoder, which would stop there."""
     starts = [at for at in _all(file, b"fLaC", size) if read_at(file, at + 4, 4) in STREAMINFO] or [0]
     found = Parts()
     for start, end in zip(starts, [*starts[1:], size], strict=True):
@@ -69,7 +69,7 @@ def _all(file: BinaryIO, marker: bytes, size: int) -> list[int]:
 
 
 def _ogg(file: BinaryIO, size: int, name: str) -> Parts:
-    """One part per chained stream: it begins with a page that says so, behind one that does not."""
+    """One part per chained stream: it starts with a page flagged as first, after one that is not."""
     found = Parts()
     at, start, was_first, lost = 0, 0, True, 0
     times = _Times()
@@ -94,7 +94,7 @@ def _ogg(file: BinaryIO, size: int, name: str) -> Parts:
 
 
 class _Times:
-    """The time between a chained stream's first and last page with sound, as their granule positions tell."""
+    """The time between a chained stream's first and last page with sound, by their granule positions."""
 
     def __init__(self) -> None:
         self.rates: dict[bytes, int] = {}
@@ -130,29 +130,29 @@ def _mp3(file: BinaryIO, size: int, name: str) -> Parts:
     if not runs:
         return Parts([Part(0, size)])
     found = Parts()
-    counts: list[tuple[int, int]] = []  # per Xing frame: how many frames it tells of, and how many there are
+    counts: list[tuple[int, int]] = []  # per Xing frame: how many frames it claims, and how many there are
     for run in runs:
         info = mpeg.info_of(file, run.start, run.first)
-        sounding = run.frames - bool(info)
+        with_sound = run.frames - bool(info)
         patches: tuple[tuple[int, bytes], ...] = ()
         if info and info.frames_at:
             counts.append((info.frames, 0))
-            if info.frames != sounding:
-                patches = ((info.frames_at, sounding.to_bytes(4, "big")),)
+            if info.frames != with_sound:
+                patches = ((info.frames_at, with_sound.to_bytes(4, "big")),)
                 patches += ((info.bytes_at, (run.end - run.start).to_bytes(4, "big")),) if info.bytes_at else ()
         if counts:
-            counts[-1] = (counts[-1][0], counts[-1][1] + sounding)
-        if sounding:
+            counts[-1] = (counts[-1][0], counts[-1][1] + with_sound)
+        if with_sound:
             found.parts.append(Part(run.start, run.end, patches, run.seconds))
     found.warnings += [
-        f"has a header that tells of {told:,} mp3 frames; it holds {held:,}, which are heard"
-        for told, held in counts
-        if told != held
+        f"has a header that claims {claimed:,} mp3 frames; it holds {held:,}, all of which are used"
+        for claimed, held in counts
+        if claimed != held
     ]
     gaps = zip([0, *(run.end for run in runs)], [*(run.start for run in runs), size], strict=True)
     lost = sum(max(0, end - mpeg.behind_tags(file, start, size)) for start, end in gaps)
-    heard = sum(run.end - run.start for run in runs)
-    if lost * sum(run.seconds for run in runs) > heard * SLACK_SECONDS:
+    decoded = sum(run.end - run.start for run in runs)
+    if lost * sum(run.seconds for run in runs) > decoded * SLACK_SECONDS:
         found.warnings.append(_damage(lost, size, "mp3 frames", name))
     return found
 
@@ -162,4 +162,4 @@ def _damage(lost: int, size: int, where: str, name: str) -> str:
     what = f"is damaged: {lost:,} of its {size:,} bytes are not in {where}"
     if lost > MOST_LOST * size:
         raise AudioError(f"{name!r} {what}; make or fetch the file again.")
-    return f"{what} and are not heard"
+    return f"{what} and are skipped"

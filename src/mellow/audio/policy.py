@@ -1,10 +1,10 @@
-"""Clip policies: how a clip of any length meets an encoder that wants a certain one.
+"""Clip policies: how a clip of any length is brought to the length that an encoder needs.
 
 Nothing here is random unless a seed is given.
 
-| policy            | a longer clip                     | a shorter clip                | of use                     |
+| policy            | a longer clip                     | a shorter clip                | used for                   |
 | ----------------- | --------------------------------- | ----------------------------- | -------------------------- |
-| `windows()`       | all of it, in consecutive windows | one window, as short as it is | the default: hears it all  |
+| `windows()`       | all of it, in consecutive windows | one window, as short as it is | the default: the whole clip|
 | `window_starts()` | all of it, in overlapping windows | one window, for `fit` to fill | v0: an answer per window   |
 | `"start"`         | its first samples                 | zeros on the right            | previews                   |
 | `"center"`        | its middle                        | zeros on the right            | one window of a long clip  |
@@ -31,7 +31,7 @@ POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 
 def windows(waveform_S: np.ndarray, window_S: int, *, hop_S: int = CED.hop) -> list[np.ndarray]:
-    """Cut a whole clip into consecutive windows, the last one as short as it falls.
+    """Cut a whole clip into consecutive windows; the last one may be shorter.
 
     waveform_S: samples of the clip.
     window_S: length of a window in samples (10 s is 160 000 at 16 kHz).
@@ -53,7 +53,7 @@ def window_starts(samples: int, window_S: int, hop_S: int, *, rest_S: int = 1) -
     samples, window_S: length of the clip and of a window, in samples.
     hop_S: from one window to the next, at most a window; the last step is shorter, so that every window is full.
     rest_S: samples behind the last whole step that are worth a window; fewer are dropped.
-    Returns one start for a clip that fits into one window. Raises AudioError for impossible lengths.
+    Returns one start for a clip that fits into one window. Raises AudioError for invalid lengths.
     """
     _check_length(window_S)
     if not 1 <= hop_S <= window_S:
@@ -94,4 +94,4 @@ def fit(waveform_S: np.ndarray, length_S: int, policy: Policy, *, seed: int | No
 
 def _check_length(length_S: int) -> None:
     if length_S < 1:
-        raise AudioError(f"A window of {length_S} samples is impossible; ask for at least one.")
+        raise AudioError(f"A window cannot have {length_S} samples; ask for at least one.")

@@ -1,4 +1,4 @@
-"""Keeps C libraries from talking: mpg123 writes to stderr what it thinks of a damaged mp3, and cannot be told not to.
+"""Silences C libraries: mpg123 reports damage of an mp3 on stderr, and has no option against it.
 
 Closing file descriptor 2 for a while would silence Python and every other thread as well. In glibc `stderr` is a plain
 variable that may be set (its manual, "Standard Streams"), and only C code looks at it: while a recording is decoded it
@@ -24,7 +24,7 @@ _before: int | None = None
 
 @contextmanager
 def c_libraries_silenced() -> Iterator[None]:
-    """Let C code's stderr lead nowhere; several threads may be inside at once, the last one out puts it back."""
+    """Redirect C code's stderr to /dev/null; several threads may be inside at once, the last one restores it."""
     global _silencing, _before
     found = _streams()
     if found is None:

@@ -1,4 +1,4 @@
-"""What a file is, told by its content: names lie."""
+"""The format of a file, recognised by its content: file names may be wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mellow.audio.window import read_at
 
 __all__ = ["Kind", "recognise"]
 
-HEAD = 64  # bytes that are looked at
+HEAD = 64  # bytes that are examined
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The wavs in a file: joined ones, and ones that were never closed, whose header tells of 0, 2 or 4 GB."""
+"""The wavs in a file: joined ones, and ones that were never closed, whose header claims 0, 2 or 4 GB."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mellow.errors import AudioError
 __all__ = ["SLACK_SECONDS", "wav_parts"]
 
 SLACK_SECONDS = 0.1  # headers that are off by a few bytes are common; a cut file misses more
-MOST_SLACK_BYTES = 1 << 16  # for headers whose rate lies
+MOST_SLACK_BYTES = 1 << 16  # for headers with a wrong rate
 SEARCHED = 1 << 20  # bytes in memory at once
 
 
 def wav_parts(file: BinaryIO, size: int, name: str) -> Parts:
-    """One part per RIFF; sizes of a wav that was never closed are set to what is there."""
+    """One part per RIFF; sizes of a wav that was never closed are set to those of the file."""
     found = Parts()
     at = 0
     while at < size and _is_riff(file, at):
@@ -39,7 +39,7 @@ def _riff(file: BinaryIO, start: int, size: int, name: str, warnings: list[str])
             byte_rate = int.from_bytes(read_at(file, at + 16, 4), "little")
         at += 8 + claimed + claimed % 2
     else:
-        return Part(start, size), size  # no samples at all: libsndfile says what it thinks of it
+        return Part(start, size), size  # no samples at all: libsndfile reports it
     begin, rest = at + 8, size - at - 8
     patch = (at + 4, struct.pack("<I", min(rest, 0xFFFF_FFFF)))
     if long_at and claimed == 0xFFFF_FFFF:  # RF64, of more than 4 GB
@@ -51,17 +51,17 @@ def _riff(file: BinaryIO, start: int, size: int, name: str, warnings: list[str])
         is_known = size - behind <= (slack if claimed else 0) or _is_riff(file, behind)
         if is_known or claimed > slack:
             return Part(start, begin + claimed), _next_riff(file, behind, size, slack, name)
-        warnings.append("was not closed: its header tells of no sound; it is heard up to the end of the file")
+        warnings.append("was not closed: its header claims no sound; it is decoded up to the end of the file")
     elif claimed > rest + slack and not _is_streamed(claimed):
         raise AudioError(
-            f"{name!r} is cut short: it holds {rest:,} of the {claimed:,} bytes of samples that its header tells of; "
+            f"{name!r} is cut short: it holds {rest:,} of the {claimed:,} bytes of samples that its header claims; "
             "make or fetch the file again."
         )
     return Part(start, size, (patch,)), size
 
 
 def _is_streamed(claimed: int) -> bool:
-    """Whether a size is what writers claim that cannot seek back to it: about 2 or 4 GB, or the end of 64 bits."""
+    """Whether a size is a placeholder of writers that cannot seek back: about 2 or 4 GB, or the end of 64 bits."""
     return 0x7FFF_0000 <= claimed <= 0x8000_FFFF or 0xFFFF_0000 <= claimed <= 0xFFFF_FFFF or claimed >> 62 > 0
 
 
@@ -70,8 +70,8 @@ def _is_riff(file: BinaryIO, at: int) -> bool:
 
 
 def _behind_chunks(file: BinaryIO, at: int, size: int) -> int:
-    """Where the chunks end that follow each other from `at` on: at another RIFF, the end, or what is no chunk."""
-    for begin in (at + 1, at):  # a chunk begins at an even byte, but some writers leave out the one that makes it so
+    """Where the chunks from `at` on end: at another RIFF, the end of the file, or bytes that are not a chunk."""
+    for begin in (at + 1, at):  # chunks begin at even bytes, but some writers leave out the padding byte
         first = begin
         while begin + 8 <= size:
             chunk, length = struct.unpack("<4sI", read_at(file, begin, 8))
@@ -85,14 +85,14 @@ def _behind_chunks(file: BinaryIO, at: int, size: int) -> int:
 
 
 def _next_riff(file: BinaryIO, at: int, size: int, slack: int, name: str) -> int:
-    """Where the next joined wav begins, or `size`; tags, zeros and a few bytes behind the last chunk are no sound."""
+    """Where the next joined wav begins, or `size`; tags, zeros and a few bytes after the last chunk are not sound."""
     if size - at <= slack or mpeg.behind_tags(file, at, size) > at or _is_zero(file, at, size):
         return size
     if _is_riff(file, at):
         return at
     raise AudioError(
-        f"{name!r} holds {size - at:,} bytes behind the samples that its header tells of; "
-        "if they are sound, write its header anew, else cut them off."
+        f"{name!r} holds {size - at:,} bytes after the samples that its header claims; "
+        "if they are sound, rewrite the header, else remove them."
     )
 
 

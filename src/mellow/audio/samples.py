@@ -1,6 +1,6 @@
-"""Samples that are already decoded, in whatever form users have them: arrays, tensors, lists, dicts of datasets.
+"""Samples that are already decoded: arrays, tensors, lists, dicts of datasets.
 
-A source without a rate is refused with a sentence that names `mellow.Clip(samples, rate)`.
+A source without a rate is refused with a message that names `mellow.Clip(samples, rate)`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def clip_of(source: object, sample_rate: int) -> Clip:
     if isinstance(source, io.IOBase) or (hasattr(source, "read") and hasattr(source, "seek")):
         return load(source, sample_rate)
     if _is_samples(source):
-        raise AudioError(f"An array of type {type(source).__name__} does not tell its sample rate; {WITH_A_RATE}.")
+        raise AudioError(f"An array of type {type(source).__name__} has no sample rate; {WITH_A_RATE}.")
     raise AudioError(
         f"A clip cannot be of type {type(source).__name__}; give a path, the bytes of a file, or mellow.Clip(samples, "
         "rate)."
@@ -66,12 +66,12 @@ def from_array(
     """Take samples that are already decoded.
 
     waveform: an array, a tensor or a list, (S,), (S, C) or (C, S). Of two axes the one with at most 32 entries is the
-        channels; where both are that short, neither can be told for samples.
+        channels; where both are that short, the shape is ambiguous and refused.
         Floats are nominally in [-1, 1]; where most are beyond 1, and some beyond 32, they are read as 16- or 32-bit
         integers. Integers cover the full range of their type, unless all fit into a narrower one (16 or 24 bits of 32
         or 64; unsigned ones of any width). Both are logged as warnings.
     sample_rate_in, sample_rate: the array's rate and the wanted one, in Hz.
-    Raises AudioError for another shape or dtype, no samples, too many or not finite ones, or impossible rates.
+    Raises AudioError for another shape or dtype, no samples, too many or not finite ones, or invalid rates.
     """
     rate_in = _rate(sample_rate_in, name)
     waveform_SC = _channels_last(_array(waveform, name), name)
@@ -82,11 +82,11 @@ def from_array(
     middle, full = _scale(waveform_SC, name)
     for start in range(0, len(waveform_SC), collector.block):
         block_SC = waveform_SC[start : start + collector.block]
-        with np.errstate(over="ignore", invalid="ignore"):  # what is beyond float32 becomes infinite, which is reported
+        with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 become infinite and are reported
             if full != 1:
                 block_SC = (block_SC.astype(np.float64) - middle) / full
             collector.add(block_SC.astype(np.float32, copy=False))
-    return collector.clip(warn_of_silence=waveform_SC.dtype.kind != "f")  # a decoded clip was warned of before
+    return collector.clip(warn_of_silence=waveform_SC.dtype.kind != "f")  # a decoded clip has been checked
 
 
 def _from_mapping(source: Mapping[Any, Any], sample_rate: int) -> Clip:
@@ -147,7 +147,7 @@ def _array(waveform: Any, name: str) -> np.ndarray:
 
 
 def _channels_last(waveform: np.ndarray, name: str) -> np.ndarray:
-    """(S, C) of an array whose axes can be told apart."""
+    """(S, C) of an array whose axes can be distinguished."""
     if waveform.ndim == 1:
         return waveform[:, None]
     if waveform.ndim == 2:
@@ -163,7 +163,7 @@ def _channels_last(waveform: np.ndarray, name: str) -> np.ndarray:
 
 
 def _scale(waveform_SC: np.ndarray, name: str) -> tuple[float, float]:
-    """What is to be subtracted from an array's values, and what they are then to be divided by."""
+    """What to subtract from an array's values, and what to divide them by then."""
     kind, bits = waveform_SC.dtype.kind, 8 * waveform_SC.dtype.itemsize
     if kind == "f":
         return 0.0, 1.0
@@ -171,7 +171,7 @@ def _scale(waveform_SC: np.ndarray, name: str) -> tuple[float, float]:
         return 0.0, 2.0
     lowest, highest = int(waveform_SC.min()), int(waveform_SC.max())
     used, is_unsigned = bits, kind == "u"
-    if kind == "i" and lowest >= 0 and bits > 8:  # unsigned samples in a signed type lie around the middle of theirs
+    if kind == "i" and lowest >= 0 and bits > 8:  # unsigned samples in a signed type are centred on half their range
         fit = next((width for width in WIDTHS if highest < 1 << width), bits)
         is_unsigned = fit < bits and 1 / 4 < waveform_SC.mean(dtype=np.float64) / (1 << fit) < 3 / 4
     if is_unsigned:
@@ -179,7 +179,7 @@ def _scale(waveform_SC: np.ndarray, name: str) -> tuple[float, float]:
     elif bits > 16:
         peak = max(highest, -lowest)
         used = next((width for width in WIDTHS[1:] if peak <= 1 << (width - 1)), bits)
-        if used == 24 and not (waveform_SC & 0xFF).any():  # shifted up, as soundfile gives quiet recordings
+        if used == 24 and not (waveform_SC & 0xFF).any():  # shifted up, as soundfile does with quiet recordings
             used = bits
     used = min(used, bits)
     if used < bits and highest > lowest:

@@ -29,14 +29,14 @@ class Part:
 
 @dataclass
 class Parts:
-    """All parts of a file in order, and what is to be said about it: ends of sentences that begin with its name."""
+    """All parts of a file in order, and warnings about it: ends of sentences that begin with its name."""
 
     parts: list[Part] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
 class Window(io.RawIOBase):
-    """A part as a file of its own. What the file beneath raises is kept in `error`: C code cannot pass it on."""
+    """A part as a file of its own. An exception of the underlying file is kept in `error`: C code cannot pass it on."""
 
     def __init__(self, file: BinaryIO, part: Part) -> None:
         self._file = file
@@ -83,7 +83,7 @@ def read_at(file: BinaryIO, at: int, count: int) -> bytes:
 
 
 def _patched(data: bytes, at: int, new: bytes) -> bytes:
-    """`data` with `new` written over it from `at` on, which may lie before its beginning or reach beyond its end."""
+    """`data` with `new` written over it from `at` on, which may start before its beginning or end after its end."""
     changed = bytearray(data)
     for offset, byte in enumerate(new, start=at):
         if 0 <= offset < len(changed):

@@ -1,1 +1,1 @@
-"""Models as they lie on a disk, read without torch: names, config.json, the two parts of a model, and the cache."""
+"""Models on disk, read without torch: full and adapter checkpoints, GGUF, model names, and the cache."""

@@ -1,4 +1,7 @@
-"""The command line. `main` is all that is imported at the start, so that even an early Ctrl-C ends in one word."""
+"""The command line: one module per command, and what they share.
+
+`main` is all that is imported at the start, so that even an early Ctrl-C prints one word and no traceback.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Audio encoders as data: the table of kinds, and the sizes of each; no tensors."""
+"""The table of audio encoders: sizes, time steps and front end of each, without tensors."""
 
 from mellow.encoders.ced import CedConfig
 from mellow.encoders.cnn14 import Cnn14Config

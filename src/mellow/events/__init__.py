@@ -1,4 +1,4 @@
-"""Which sounds are heard when: the event timeline of a clip."""
+"""Which sounds occur when in a clip: the event timeline."""
 
 from mellow.events.timeline import Event, StepClock, Timeline, read_timeline
 

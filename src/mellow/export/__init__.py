@@ -1,1 +1,1 @@
-"""From a loaded model to ONNX graphs, and the proof that they answer as it does."""
+"""Export of a model to ONNX graphs, and the comparison of their answers with the model's."""

@@ -1,0 +1,1 @@
+"""Questions, options and audio tags as text; the tokenizer and the prompt."""

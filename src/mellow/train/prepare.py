@@ -102,7 +102,6 @@ def recognise(
             progress=progress,
         )
         model.events = events.head
-        model.config.events = {"width": recipe.model.event_width, "sounds": len(events.sounds)}
         timelines |= events.timelines
         names = [sounds()[key].name for key in events.sounds]
     encoded = {clip: encoded_clip(model, cache, clip, timelines.get(clip)) for clip in clips}
@@ -120,6 +119,9 @@ def recognise(
         muted=muted,
         sounds=names,
     )
+    if names:  # the head and its sounds' names belong together
+        model.config.tags = settings.to_dict()
+        model.config.events = {"width": recipe.model.event_width, "sounds": len(names)}
     return settings, encoded
 
 

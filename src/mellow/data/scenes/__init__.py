@@ -1,0 +1,1 @@
+"""Composed scenes: recordings mixed on a time line, with exact ground truth."""

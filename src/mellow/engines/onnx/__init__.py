@@ -1,0 +1,1 @@
+"""The engine on ONNX Runtime: CPU only, no torch."""
