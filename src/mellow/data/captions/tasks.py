@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 from mellow.data.captions.paraphrases import CAPTION, CAPTION_BOTH, CAPTION_FIRST, CAPTION_SECOND
-from mellow.data.records import CaptionedClip, Record
+from mellow.data.records import CaptionedClip, Record, Split
 from mellow.data.wording import roots
 
 __all__ = ["TASKS", "CaptionTask", "caption", "maker_of", "match", "pairs"]
@@ -51,14 +51,14 @@ def caption(seed: int) -> Maker:
 
 
 def pairs(seed: int) -> Maker:
-    """Every second clip with the one before it: the first, the second or both are to be described."""
-    waiting: list[CaptionedClip] = []
+    """Every second clip of a split with the one before it: the first, the second or both are to be described."""
+    waiting: dict[Split, CaptionedClip] = {}
 
     def make(clip: CaptionedClip) -> Iterator[Record]:
-        if not waiting or waiting[0].split != clip.split:
-            waiting[:] = [clip]
+        first = waiting.pop(clip.split, None)
+        if first is None:
+            waiting[clip.split] = clip
             return
-        first = waiting.pop()
         rng = random.Random(f"{seed} pairs {first.audio} {clip.audio}")
         one, two = rng.choice(first.captions), rng.choice(clip.captions)
         answers = {CAPTION_FIRST: one, CAPTION_SECOND: two, CAPTION_BOTH: f"Audio 1: {_end(one)} Audio 2: {_end(two)}"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from mellow.data.dataset.counts import SplitCounts
@@ -58,7 +57,11 @@ def summary(
         ],
         "crossing": dict(crossing),
         "filters": [one.name for one in settings.filters()] if settings else [],
-        "filtered": {split: asdict(one) for split, one in filtered.items() if one is not None},
+        "filtered": {
+            split: {"kept": one.kept, "softened": one.softened, "moved": one.moved, "rejected": dict(one.rejected)}
+            for split, one in filtered.items()
+            if one is not None
+        },
         "text_only_control": [
             {
                 "row": one.name.removesuffix(".json"),
