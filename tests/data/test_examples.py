@@ -17,7 +17,9 @@ A, B = "set/train/a.wav", "b.wav"
 RECORDS = [
     Record("What is it?", "A dog.", (A,), ("a dog",), task="detail", subtype="Clotho-Detail.json"),
     Record("Is it?", "no", (B,), choices=("yes", "no"), task="binary", subtype="ClothoAQA.json"),
-    Record("explain the difference in detail", "One barks.", (A, B), ("x", "y"), task="difference", subtype="CLD-3.json"),
+    Record(
+        "explain the difference in detail", "One barks.", (A, B), ("x", "y"), task="difference", subtype="CLD-3.json"
+    ),
 ]
 EXAMPLES = [record.to_example() for record in RECORDS]
 
