@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from mellow.data.captions.paraphrases import paraphrase, paraphrases
 from mellow.events import StepClock
 from mellow.model.modeling import MellowForConditionalGeneration
 from mellow.text.prompt import AUDIO, CompactPrompt
@@ -295,6 +296,55 @@ def test_examples_about_the_same_clips_come_together_in_their_order() -> None:
     assert len(groups[0].examples) == 5
     assert [group.heard for group in groups if not group.audio] == [("dog", "bark"), ()]
     assert sum(len(group.examples) for group in groups) == len(examples())
+
+
+# --- special inputs ---------------------------------------------------------------------------------------------------
+
+SPECIAL = "explain the difference in few words"
+
+
+def difference(n: int) -> Example:
+    return Example(SPECIAL, f"It is difference {n}.", ("a", "b"))
+
+
+def wording(rows: Sequence[Row], prompt: CompactPrompt) -> dict[str, str]:
+    """The question of each answer."""
+    return {answer.strip(): question for question, answer in asked(rows, prompt)}
+
+
+def test_special_inputs_become_paraphrases_and_other_questions_stay(pack: Any, prompt: CompactPrompt) -> None:
+    made = [*(difference(n) for n in range(20)), Example("Which one?", "a", ("a",), ("a", "b"))]
+    found = wording(pack(made, questions_per_group=100, tokens_per_row=500), prompt)
+    asked_for = {question for answer, question in found.items() if answer.startswith("It is difference")}
+    assert asked_for <= set(paraphrases()[SPECIAL])
+    assert len(asked_for) > 10
+    assert {question for answer, question in found.items() if not answer.startswith("It is")} == {"Which one?"}
+
+
+def test_a_paraphrase_is_drawn_by_seed_epoch_and_place_alone(pack: Any, prompt: CompactPrompt) -> None:
+    """Whatever is packed beside it or before it: a run that goes on asks as the run that did not stop."""
+    made = [difference(n) for n in range(12)]
+    settings = {"questions_per_group": 100, "tokens_per_row": 500, "seed": 5}
+    first = wording(pack(made, epoch=3, **settings), prompt)
+    expected = {e.answer: paraphrase(SPECIAL, seed=5, epoch=3, row=row) for row, e in enumerate(made)}
+    assert {answer: first[answer] for answer in expected} == expected
+    assert wording(pack(made, epoch=3, **settings), prompt) == first
+    fewer = wording(pack(made, epoch=3, **{**settings, "questions_per_group": 3, "tokens_per_row": 160}), prompt)
+    assert len(fewer) == 3
+    assert fewer.items() <= first.items()
+    more = wording(pack([*made, *(Example("Which?", f"{c}", (c,)) for c in "cd")], epoch=3, **settings), prompt)
+    assert first.items() <= more.items()
+
+
+def test_every_epoch_and_seed_words_it_anew(pack: Any, prompt: CompactPrompt) -> None:
+    made = [difference(n) for n in range(8)]
+    epochs = [
+        wording(pack(made, epoch=epoch, questions_per_group=100, tokens_per_row=500), prompt) for epoch in range(5)
+    ]
+    for example in made:
+        assert len({found[example.answer] for found in epochs}) == 5
+    other = wording(pack(made, epoch=0, seed=9, questions_per_group=100, tokens_per_row=500), prompt)
+    assert other != epochs[0]
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

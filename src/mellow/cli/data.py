@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mellow.cli import data_audit, data_show, data_sources, data_statistics
+from mellow.cli import data_audit, data_build, data_show, data_sources, data_statistics
 from mellow.cli.console import Quiet, finite, say, show_logs
 from mellow.cli.data_sounds import sounds
 from mellow.cli.progress import progress_bar
@@ -22,6 +22,7 @@ MOST = 100_000_000  # scenes or examples
 
 app = typer.Typer(help="Make, audit and look at training data.", rich_markup_mode=None)
 app.command("audit")(data_audit.audit)
+app.command("build")(data_build.build)
 app.command("show")(data_show.show)
 app.command("sounds")(sounds)
 app.command("sources")(data_sources.sources)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mellow.data.captions.paraphrases import paraphrase
 from mellow.events import Timeline
 from mellow.text.prompt import AUDIO, IGNORE, ClipTokens, Prompt
 from mellow.text.tags import AudioTags
@@ -40,11 +41,15 @@ class EncodedClip:
 
 @dataclass(frozen=True)
 class Group:
-    """Examples about the same clips (or the same word list)."""
+    """Examples about the same clips (or the same word list).
+
+    rows: the place of each example among all, by which its paraphrase is drawn.
+    """
 
     audio: tuple[str, ...]
     heard: tuple[str, ...]
     examples: tuple[Example, ...]
+    rows: tuple[int, ...]
 
 
 @dataclass
@@ -70,10 +75,14 @@ class Row:
 
 def group_examples(examples: Iterable[Example]) -> list[Group]:
     """Bring examples about the same clips together, in the order of their first example."""
-    found: dict[tuple[object, ...], list[Example]] = defaultdict(list)
-    for example in examples:
-        found[example.audio, example.heard, "" if example.audio else example.group].append(example)
-    return [Group(rows[0].audio, rows[0].heard, tuple(rows)) for rows in found.values()]
+    found: dict[tuple[object, ...], list[tuple[int, Example]]] = defaultdict(list)
+    for row, example in enumerate(examples):
+        found[example.audio, example.heard, "" if example.audio else example.group].append((row, example))
+    groups = []
+    for pairs in found.values():
+        rows, members = zip(*pairs, strict=True)
+        groups.append(Group(members[0].audio, members[0].heard, members, rows))
+    return groups
 
 
 def pack_epoch(
@@ -94,7 +103,7 @@ def pack_epoch(
     open_rows: list[Row] = []
     left_out = 0
     for number in rng.permutation(len(groups)):
-        for unit in _units(groups[number], recipe, rng, prompt, tags, clip_of):
+        for unit in _units(_worded(groups[number], recipe.seed, epoch), recipe, rng, prompt, tags, clip_of):
             left_out += unit.left_out
             if not unit.questions:
                 continue
@@ -110,6 +119,13 @@ def pack_epoch(
     if left_out:
         log.warning("%d questions are too long for %d tokens_per_row and are left out", left_out, recipe.tokens_per_row)
     return rows + open_rows
+
+
+def _worded(group: Group, seed: int, epoch: int) -> Group:
+    """The group with a paraphrase in the place of each special input, as `explain the difference in few words`."""
+    pairs = zip(group.rows, group.examples, strict=True)
+    worded = [replace(e, question=paraphrase(e.question, seed=seed, epoch=epoch, row=row)) for row, e in pairs]
+    return replace(group, examples=tuple(worded))
 
 
 def _units(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mellow.data.build import read_examples
+from mellow.data.examples import read_training_examples
 from mellow.data.scenes.composition import read_held_out
 from mellow.data.scenes.phrases import sounds
 from mellow.data.scenes.store import audio_path, read_scenes
@@ -38,11 +38,12 @@ def prepare(
 ) -> tuple[PackedRows, AudioTags | None]:
     """All rows of a run, and the audio tags of its model; the model gets its event head, if it is to have one."""
     examples_path = Path(recipe.data.examples)
-    examples = list(read_examples(examples_path))
+    audio_root = recipe.data.audio_root
+    examples = list(read_training_examples(examples_path, audio_root=audio_root))
     if not examples:
         raise RecipeError(f"There are no examples in {examples_path}.")
     key = f"{model.config.encoder}-{sum(p.double().abs().sum().item() for p in model.encoder.parameters()):.6f}"
-    cache = FeatureCache(recipe.run.cache, root=examples_path.parent, key=key.replace(".", "-"))
+    cache = FeatureCache(recipe.run.cache, root=audio_root or examples_path.parent, key=key.replace(".", "-"))
     clips = {clip for example in examples for clip in example.audio}
     unreadable = cache.fill(clips, model, processor, progress=progress)
     if unreadable:

@@ -5,21 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from mellow.errors import RecipeError
+from mellow.data.recipe_file import Strict, read_yaml
 
 __all__ = ["DataRecipe", "ModelRecipe", "Recipe", "read_recipe"]
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class DataRecipe(Strict):
     examples: str
-    """Path of the training examples (examples.jsonl), relative to the working directory."""
+    """Path of the training examples, relative to the working directory: examples or records as JSONL (`mellow data
+    compose`, `mellow data build`), or ReasonAQA's published JSON."""
+    audio_root: str | None = None
+    """The folder with the clips, in any subfolders; without it, paths are relative to the file of examples."""
     scenes: str | None = None
     """The scenes that the examples' clips were rendered from (scenes.jsonl): the truth for the event head."""
     shares: dict[str, float] = {}
@@ -107,17 +105,4 @@ class Recipe(Strict):
 
 def read_recipe(path: str | Path) -> Recipe:
     """Read a recipe; RecipeError names the file and the first bad key."""
-    try:
-        return Recipe.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise RecipeError(f"There is no recipe {path}.") from None
-    except OSError as error:
-        raise RecipeError(f"The recipe {path} cannot be read ({error.strerror}).") from None
-    except UnicodeDecodeError:
-        raise RecipeError(f"The recipe {path} is not UTF-8 text.") from None
-    except yaml.YAMLError as error:
-        raise RecipeError(f"The recipe {path} is not YAML ({str(error).splitlines()[0]}).") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "its top level"
-        raise RecipeError(f"The recipe {path} is wrong at {where}: {first['msg']}.") from None
+    return read_yaml(path, Recipe)

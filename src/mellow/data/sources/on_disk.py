@@ -16,7 +16,7 @@ from mellow.errors import DataError
 from mellow.files import sha256
 from mellow.progress import Progress, silent, tracked
 
-__all__ = ["FoundTable", "find_tables"]
+__all__ = ["FoundTable", "find_tables", "table_files"]
 
 
 @dataclass
@@ -48,7 +48,7 @@ def find_tables(root: str | Path, *, progress: Progress = silent) -> list[FoundT
     A table that is broken is listed with its error. Raises DataError where the folder is not there.
     """
     audio = AudioRoot(root)
-    found = list(_known(Path(root)))
+    found = [FoundTable(*one) for one in table_files(root)]
     for one in tracked(found, "Reading tables", progress):
         if one.table.sha256 and one.path.suffix != ".gz":
             one.published = sha256(one.path) == one.table.sha256
@@ -60,8 +60,8 @@ def find_tables(root: str | Path, *, progress: Progress = silent) -> list[FoundT
     return found
 
 
-def _known(root: Path) -> Iterator[FoundTable]:
-    """Tables in the order of the sources; a path is taken for one table only."""
+def table_files(root: str | Path) -> Iterator[tuple[SourceSpec, TableSpec, Path]]:
+    """The known tables below a folder, in the order of the sources; a path is taken for one table only."""
     paths = sorted(
         Path(folder) / name
         for folder, _, names in os.walk(root)
@@ -74,4 +74,4 @@ def _known(root: Path) -> Iterator[FoundTable]:
             for path in paths:
                 if path not in taken and table.matches(path.resolve().as_posix()):
                     taken.add(path)
-                    yield FoundTable(source, table, path)
+                    yield source, table, path

@@ -72,12 +72,13 @@ class SourceSpec:
 
 @dataclass(frozen=True)
 class PaperCount:
-    """A row of Table 1: pairs and clips per split, and why they differ from the published files where they do."""
+    """A row of Table 1: pairs, clips and percentages per split, and why published files differ where they do."""
 
     name: str
     pairs: Mapping[str, int]
     files: tuple[str, ...]
     clips: Mapping[str, int] = field(default_factory=dict)
+    percent: Mapping[str, float] = field(default_factory=dict)
     captions_per_clip: Mapping[str, int] = field(default_factory=dict)
     file_pairs: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
@@ -117,7 +118,7 @@ def paper_counts() -> dict[str, PaperCount]:
     for name, row in _load("table1.toml")["pairs"].items():
         pairs = {split: row[split] for split in ("train", "val", "test") if split in row}
         of_file = tuple(row.get("files", [name] if name.endswith(".json") else []))
-        rest = {key: row[key] for key in ("clips", "captions_per_clip", "reason") if key in row}
+        rest = {key: row[key] for key in ("clips", "percent", "captions_per_clip", "reason") if key in row}
         found[name] = PaperCount(name, pairs, of_file, file_pairs=row.get("file", {}), **rest)
     return found
 

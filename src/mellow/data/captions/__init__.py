@@ -1,0 +1,1 @@
+"""Questions made from people's captions, without a language model; and the wordings of the special inputs."""
