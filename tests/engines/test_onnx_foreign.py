@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 
 import mellow
@@ -24,6 +23,7 @@ from mellow.files import record
 from mellow.graphs import proto
 from mellow.graphs.graph import OPERATORS
 
+onnx = pytest.importorskip("onnx")
 ONE = np.ones(3, np.float32)
 
 
@@ -53,7 +53,7 @@ def refused(folder: Path) -> str:
     return text
 
 
-def change(path: Path, edit: Callable[[onnx.ModelProto], object]) -> None:
+def change(path: Path, edit: Callable[[Any], object]) -> None:
     model = onnx.load(str(path), load_external_data=False)
     edit(model)
     path.write_bytes(model.SerializeToString())
@@ -150,7 +150,7 @@ def point(model: onnx.ModelProto, key: str, value: str) -> None:
     next(entry for entry in tensor.external_data if entry.key == key).value = value
 
 
-FOREIGN: dict[str, tuple[Callable[[onnx.ModelProto], object], str]] = {
+FOREIGN: dict[str, tuple[Callable[[Any], object], str]] = {
     "an operator of the standard": (lambda m: add_node(m, "Loop"), "operator 'Loop'"),
     "a contributed operator": (lambda m: add_node(m, "Tokenizer", "com.microsoft"), "'com.microsoft.Tokenizer'"),
     "another domain": (lambda m: add_node(m, "Add", "ai.onnx.ml"), "'ai.onnx.ml.Add'"),

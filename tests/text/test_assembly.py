@@ -115,7 +115,7 @@ def test_asking_reads_this_prompt(
         np.testing.assert_array_equal(read[-1], embeds_LD)
     else:
         question_LD = model.engine.embed(model.processor.prompt.question(model.processor.question(QUESTION)))
-        model._priors([OPTIONS], [question_LD], ChoiceRule(prior_weight=1.0))
+        model._without_audio([OPTIONS], [question_LD], ChoiceRule())
         np.testing.assert_array_equal(read[0], embeds_LD)
 
 

@@ -128,7 +128,7 @@ class EncodedAudio:
         if not given:
             raise QuestionError("There are no options to score; give at least two.")
         rule = replace(self.model.rule, by="likelihood")
-        (prior,) = self.model._priors([given], [embeds_LD], replace(rule, prior_weight=1.0))
+        (prior,) = self.model._without_audio([given], [embeds_LD], rule)
         found: list[np.ndarray] = []
         for after in self._read(embeds_LD, given):
             found += self.model._scores([given] * len(after[0]), after, rule)

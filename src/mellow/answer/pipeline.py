@@ -127,6 +127,12 @@ class Pipeline:
         """Scores of the options of each embedded question (L, D) without audio; None where they have no weight."""
         if not rule.prior_weight:
             return [None] * len(questions)
+        return self._without_audio(options, questions, rule)
+
+    def _without_audio(
+        self, options: Sequence[Sequence[str]], questions: Sequence[np.ndarray], rule: ChoiceRule
+    ) -> list[np.ndarray]:
+        """Scores of the options of each embedded question (L, D) without audio."""
         prefix_LD = self.engine.embed(self.processor.prompt.assemble(()).ids)
         after = prefill(self.engine, [np.concatenate([prefix_LD, embeds_LD]) for embeds_LD in questions])
         return self._scores(options, after, rule)
