@@ -254,5 +254,17 @@ def test_processes_that_start_at_once_prepare_once_and_none_loads_torch(
     assert sum(err.count("Preparing") for _, err, _ in ended) == 1
 
 
+def test_a_full_checkpoint_is_prepared_and_answers_without_torch(
+    cache: Path, published_dir: Path, tone: Any, root: Path
+) -> None:
+    absent = ("torch", "transformers", "gguf", "onnx", "pydantic", "huggingface_hub")
+    code = f"import sys; sys.modules |= dict.fromkeys({absent})\n{CODE}"
+    environment = {**os.environ, "PYTHONPATH": str(root / "src")}
+    command = [sys.executable, "-c", code, str(published_dir), str(tone())]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("Preparing") == 1
+
+
 def test_the_model_is_named_as_it_was_asked_for(tiny: Mellow, tiny_model_dir: Path) -> None:
     assert tiny.name == str(tiny_model_dir)
