@@ -157,7 +157,7 @@ def test_any_argument_of_the_wrapper(wrapper: MellowWrapper, published_dir: Path
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ("dog", "The options are one text; give a list of texts."),
+        ("dog", "The options are a single string; give a list of strings."),
         (5, "The options must be a list of strings, not an int."),
         ({"a": "dog", "b": "cat"}, "The options must be a list of strings, not a dict."),
         ({"dog", "cat"}, "The options must be a list of strings, not a set."),  # it has no order

@@ -14,6 +14,17 @@ def test_dir_shows_the_public_names() -> None:
     assert all(getattr(mellow, name) is not None for name in dir(mellow))
 
 
+def test_what_asking_takes_and_gives_is_public() -> None:
+    values = {"Answer", "ChoiceRule", "Clip", "ClipPolicy", "DecodingOptions", "EncodedAudio", "Scores"}
+    assert set(mellow.__all__) == {*values, "Mellow", "MellowError", "MellowWrapper", "load"}
+
+
+def test_importing_the_package_loads_no_numpy() -> None:
+    code = "import sys, mellow; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_a_name_that_does_not_exist() -> None:
     assert not hasattr(mellow, "lode")
 

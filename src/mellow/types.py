@@ -17,9 +17,9 @@ class Clip:
     """A decoded recording: mono, finite, at the rate an encoder wants.
 
     waveform_S: float32 samples, nominally in [-1, 1]. A clip of your own may hold any array, tensor or list that
-        `mellow.audio.from_array` takes; it is checked, mixed and resampled when it is listened to.
+        `mellow.audio.from_array` takes; it is checked, mixed and resampled when it is encoded.
     sample_rate: in Hz.
-    name: what a message calls the clip (a path, or "<bytes>").
+    name: of the clip in messages (a path, or "<bytes>").
     """
 
     waveform_S: np.ndarray
@@ -50,7 +50,7 @@ class Example:
     """One question with its answer about zero, one or two clips: a row of examples.jsonl.
 
     audio: paths of the clips, relative to the file that holds the row.
-    heard: class names written before the question when there is no audio (word-only practice).
+    heard: class names written as audio tags where there is no audio (text-only examples).
     choices: the options in the order shown, or empty; for a closed-ended row `answer` is one of them.
     task: the task family (`identify`, `order`, ...), by which results are reported.
     group: rows of one group share their clips, so that training encodes these once.
@@ -93,8 +93,7 @@ class Answer:
 
     text: the answer in words (for a choice, the option's text).
     choice: the chosen option's text, or None for an open question or an abstention.
-    options: those chosen from, in order: the choices given, else the options found in the question; empty for an open
-        question.
+    options: the options in order: the choices given, else those found in the question; empty for an open question.
     probabilities: one per option, in the same order.
     stop_reason: `end` (the model ended), `length` (max_new_tokens reached), `choice`, `abstained`.
     seconds: wall time from the clip's samples to the answer.

@@ -81,11 +81,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a weight of the prior that is no number": (
         lambda folder: change_config(folder, choice={"prior_weight": float("nan")}),
-        "impossible rule for choices",
+        "invalid rule for choices",
     ),
     "a weight of the prior that is a text": (
         lambda folder: change_config(folder, choice={"prior_weight": "x"}),
-        "impossible rule for choices",
+        "invalid rule for choices",
     ),
     "frames per row that are no number": (lambda folder: change_config(folder, frames_per_row="x"), "frames_per_row"),
     "no frames per row": (lambda folder: change_config(folder, frames_per_row=0), "frames_per_row"),

@@ -85,7 +85,7 @@ def test_full_checkpoints_sound_the_same_to_both_engines(published_dir: Path, to
 def test_a_language_model_that_is_no_llama_needs_torch(tiny_model_dir: Path, tmp_path: Path) -> None:
     settings = json.loads((tiny_model_dir / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**settings, "text_config": {"model_type": "gpt2"}}))
-    with pytest.raises(ModelError, match="whose language model is no Llama, needs torch, not the engine onnx"):
+    with pytest.raises(ModelError, match="whose language model is not a Llama, needs torch, not the engine onnx"):
         mellow.load(tmp_path, engine="onnx")
 
 
@@ -252,6 +252,18 @@ def test_processes_that_start_at_once_prepare_once_and_none_loads_torch(
     ended = [(*process.communicate(timeout=500), process.returncode) for process in running]
     assert [(out, code) for out, _, code in ended] == [("[]\n", 0)] * 2, ended
     assert sum(err.count("Preparing") for _, err, _ in ended) == 1
+
+
+def test_a_full_checkpoint_is_prepared_and_answers_without_torch(
+    cache: Path, published_dir: Path, tone: Any, root: Path
+) -> None:
+    absent = ("torch", "transformers", "gguf", "onnx", "pydantic", "huggingface_hub")
+    code = f"import sys; sys.modules |= dict.fromkeys({absent})\n{CODE}"
+    environment = {**os.environ, "PYTHONPATH": str(root / "src")}
+    command = [sys.executable, "-c", code, str(published_dir), str(tone())]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("Preparing") == 1
 
 
 def test_the_model_is_named_as_it_was_asked_for(tiny: Mellow, tiny_model_dir: Path) -> None:

@@ -132,7 +132,7 @@ def test_unfit_checkpoints_and_tokenizers(
     words["model"]["merges"] = [pair for pair in words["model"]["merges"] if "telesc" not in "".join(pair)]
     (tmp_path / "tokenizer.json").write_text(json.dumps(words))
     torch.save(published_state, tmp_path / "b.ckpt")
-    with pytest.raises(ModelError, match="knows 49151 tokens and the model 49152"):
+    with pytest.raises(ModelError, match="has 49151 tokens and the model 49152"):
         convert(tmp_path / "b.ckpt", tmp_path / "out", config=published_config, tokenizer=tmp_path / "tokenizer.json")
     with pytest.raises(ModelError, match="HTSAT encoder and the published layout"):
         import_checkpoint(published_state, ModelConfig.from_dict({"text_config": published_config.text_config}))

@@ -192,10 +192,10 @@ def test_checkpoints_that_do_not_fit(checkpoint: Path, target: Path) -> None:
     with pytest.raises(ModelError, match="missing"):
         fetch_language_model(target, where=str(checkpoint), tell=silent)
     (checkpoint / "model-00001-of-00002.safetensors").write_bytes(b"cut")
-    with pytest.raises(ModelError, match="no readable checkpoint"):
+    with pytest.raises(ModelError, match="not a readable checkpoint"):
         fetch_language_model(target, where=str(checkpoint), tell=silent)
     (checkpoint / "config.json").unlink()
-    with pytest.raises(ModelError, match="no readable checkpoint"):
+    with pytest.raises(ModelError, match="not a readable checkpoint"):
         fetch_language_model(target, where=str(checkpoint), tell=silent)
 
 

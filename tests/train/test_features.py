@@ -145,15 +145,13 @@ def test_a_clip_that_cannot_be_heard_is_told_and_has_nobody_elses_outputs(
 
 def test_more_than_one_in_a_hundred_stops_the_run(cache: FeatureCache, recordings: Path, fill: Fill) -> None:
     clips = many(recordings, good=99, bad=2)
-    with pytest.raises(DataError, match=r"Too many clips cannot be heard \(2\); the last: .*bad-1\.wav") as caught:
+    with pytest.raises(DataError, match=r"Too many clips cannot be read \(2\); the last: .*bad-1\.wav") as caught:
         fill(cache, clips)
     assert not isinstance(caught.value, AudioError)
 
 
 def test_a_missing_clip_counts_as_one_that_cannot_be_heard(cache: FeatureCache, fill: Fill) -> None:
-    with pytest.raises(
-        DataError, match=r"Too many clips cannot be heard \(1\); the last: There is no file .*gone\.wav"
-    ):
+    with pytest.raises(DataError, match=r"Too many clips cannot be read \(1\); the last: There is no file .*gone\.wav"):
         fill(cache, ["gone.wav"])
 
 

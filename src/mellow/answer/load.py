@@ -59,9 +59,9 @@ def load(
         as mini), `int4`, `fp16`, `fp32` (auto for full checkpoints such as v0), or what graphs were exported in;
         `torch`: `float32` (auto), `bfloat16`, or `int8` on the CPU.
     threads: of each ONNX Runtime session; all cores, at most 8, where it is not given.
-    policy: for clips that are not 10 s long, where the layout's own is not wanted.
+    policy: for clips that are not 10 s long, instead of the layout's own.
     progress: called with (step, done, total) while a model is prepared for the first time; what happens is also logged.
-    Raises ModelError for an unknown name, a directory with a missing or damaged part, an impossible device or
+    Raises ModelError for an unknown name, a directory with a missing or damaged file, an unavailable device or
     precision, or where torch is needed and not installed.
     """
     check_kinds(name, engine=engine, device=device, dtype=dtype, threads=threads, policy=policy)
@@ -97,7 +97,7 @@ def check_kinds(name: object, *, threads: object, policy: object, **names: objec
 
 
 def check_names(*, engine: str, device: str, dtype: str, threads: int | None) -> None:
-    """Raise ModelError for what there never is, whatever the model and the machine."""
+    """Raise ModelError for names and numbers that are invalid for every model and machine."""
     for what, asked, known in (
         ("engine", engine, ENGINES),
         ("precision", dtype, ("auto", *PRECISIONS, *TORCH_ONLY)),
@@ -131,12 +131,12 @@ def model_directory(name: str | Path) -> Path:
 
 
 def needs_torch(config: ModelConfig, directory: Path, *, device: str, dtype: str) -> str:
-    """What of all this ONNX Runtime cannot do, as the beginning of a sentence; empty: nothing."""
+    """What ONNX Runtime does not support of these settings, as the beginning of a sentence; empty: nothing."""
     if device not in ("auto", "cpu"):
         return f"the device {device!r}"
     if dtype in TORCH_ONLY:
         return f"the precision {dtype}"
-    return "" if config.is_llama else f"the model {directory}, whose language model is no Llama,"
+    return "" if config.is_llama else f"the model {directory}, whose language model is not a Llama,"
 
 
 def open_onnx(
@@ -145,7 +145,7 @@ def open_onnx(
     """Tokenizer and engine of a directory of graphs, or of a checkpoint, whose graphs are prepared once."""
     precision = default_precision(config) if dtype == "auto" else dtype
     opening: Future[OnnxEngine | None]
-    with ThreadPoolExecutor(1) as pool:  # ONNX Runtime leaves Python free meanwhile, reading a tokenizer does not
+    with ThreadPoolExecutor(1) as pool:  # ONNX Runtime releases the GIL, reading a tokenizer does not
         if config.files.get("graphs"):
             opening = pool.submit(open_exported, directory, config, dtype=dtype, threads=threads)
         else:
@@ -194,4 +194,4 @@ def choice_rule(config: ModelConfig, directory: Path) -> ChoiceRule:
     try:
         return ChoiceRule(**config.choice)
     except (TypeError, QuestionError) as error:
-        raise ModelError(f"{directory / 'config.json'} has an impossible rule for choices ({error}).") from None
+        raise ModelError(f"{directory / 'config.json'} has an invalid rule for choices ({error}).") from None

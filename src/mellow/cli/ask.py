@@ -152,23 +152,23 @@ def ask(
     decoding = DecodingOptions(max_new_tokens=max_new_tokens, sample=sample, seed=seed)
     recordings = [read_source(source, sources, question) for source in sources]
     clips = [load(recording, CED.sample_rate) for recording in recordings]
-    with exits_at_once():  # behind all that can be wrong with clips and question
+    with exits_at_once():  # after all checks of clips and question
         load_model = mellow.load
     show_logs(quiet=quiet)
     with progress_bar(patience=PATIENCE) as progress:
         loaded = load_model(model, engine=engine, device=device, dtype=dtype, threads=threads, progress=progress)
     with waiting("Listening ..."):
         same_rate = loaded.processor.front_end.sample_rate == CED.sample_rate
-        ear = loaded.encode(*(clips if same_rate else recordings))
+        audio = loaded.encode(*(clips if same_rate else recordings))
     rule = loaded.rule
     if constrained:
         rule = replace(rule, by="decoding", temperature=1.0, prior_weight=0.0)
     if abstain_below is not None:
         rule = replace(rule, abstain_below=abstain_below)
     if is_terminal() and not as_json and not options:
-        stream(ear, question, decoding)
+        stream(audio, question, decoding)
         return
-    answer = ear.ask(question, choices=choices, decoding=decoding, rule=rule)
+    answer = audio.ask(question, choices=choices, decoding=decoding, rule=rule)
     if as_json:
         say(json.dumps(asdict(answer) | {"model": model}))
     else:
@@ -238,7 +238,7 @@ def read_source(source: str, sources: Sequence[str], question: str) -> str | Bin
 
 
 def check_missing(source: str, question: str) -> None:
-    """Raise AudioError where something better than "no such file" can be said of what is no file."""
+    """Raise AudioError where the message can be better than "no such file"."""
     if re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE):
         raise AudioError(f"{source!r} is an address, and only files are read; download it first")
     if os.path.isfile(question):
@@ -249,17 +249,17 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def stream(ear: EncodedAudio, question: str, decoding: DecodingOptions) -> None:
-    """Print an open answer while it is made; an interrupted one ends its line, too."""
+def stream(audio: EncodedAudio, question: str, decoding: DecodingOptions) -> None:
+    """Print an open answer while it is decoded; an interrupted one ends its line, too."""
     try:
-        for piece in ear.stream(question, decoding=decoding):
+        for piece in audio.stream(question, decoding=decoding):
             say(piece, end="")
     finally:
         say("")
 
 
 def show(answer: Answer, *, verbose: bool) -> None:
-    """Print the answer, and the options with their probabilities below it where that is wanted."""
+    """Print the answer; verbose: and the options with their probabilities."""
     say(answer.text)
     if verbose:
         for option, probability in zip(answer.options, answer.probabilities, strict=True):

@@ -1,4 +1,4 @@
-"""What the commands share: standard streams, text that is safe to print, notices, and errors told in one sentence."""
+"""What the commands share: standard streams, text that is safe to print, notices, and errors of one sentence."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _settle(stream: Any) -> None:
 
 
 def printable(text: str) -> str:
-    """Text without control characters but newlines and tabs: what a terminal may be shown, whoever wrote it."""
+    """Text without control characters but newlines and tabs: safe to show on a terminal, whoever wrote it."""
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
@@ -110,7 +110,7 @@ class Lines(logging.Handler):
 
 
 def show_logs(*, quiet: bool = False) -> None:
-    """Show what our packages log as plain lines on stderr, or, where that is not wanted, nothing but errors."""
+    """Show our log messages as plain lines on stderr; quiet: only errors."""
     log.setLevel(logging.ERROR if quiet else logging.INFO)
     if not any(isinstance(handler, Lines) for handler in log.handlers):
         log.addHandler(Lines())

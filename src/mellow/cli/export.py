@@ -78,7 +78,7 @@ def export(
 
 
 def _recordings(folder: Path | None) -> list[Path]:
-    """The recordings of a folder, or the examples that lie beside the package in a checkout."""
+    """The recordings of a folder, by default the examples of a checkout."""
     from mellow.errors import ModelError
 
     place = folder or Path(mellow.__file__).resolve().parents[2] / "examples"

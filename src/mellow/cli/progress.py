@@ -18,7 +18,7 @@ __all__ = ["progress_bar"]
 
 @contextmanager
 def progress_bar(*, patience: float = 0.0) -> Iterator[Progress]:
-    """A progress callback that draws one bar on stderr, or nothing where that is no terminal.
+    """A progress callback that draws one bar on stderr, or nothing where that is not a terminal.
 
     patience: seconds that pass before it is drawn, for what is mostly over by then.
     """

@@ -1,4 +1,4 @@
-"""The small interface behind which every engine answers: what encoding and decoding need, in numpy.
+"""The interface of all engines: encoding, embedding and logits, in numpy.
 
 Shapes: F mel frames, M mel bins, K audio tokens, T encoder steps, C classes, E sounds of the event head, D width of the
 language model, B batch, L tokens, V vocabulary.
@@ -33,9 +33,9 @@ class Cache:
 
 
 class Engine(Protocol):
-    """A model that encodes windows, embeds tokens and computes logits; with torch, and with ONNX Runtime.
+    """A model that encodes windows, embeds tokens and computes logits, on torch or on ONNX Runtime.
 
-    positions: the most tokens, audio tokens included, that the language model was made for.
+    positions: of the language model's context, audio tokens included.
     """
 
     @property
@@ -59,5 +59,5 @@ class Engine(Protocol):
         ...
 
     def take(self, cache: Cache, rows: Sequence[int]) -> Cache:
-        """A cache of the given rows: repeated (options behind one prompt) or fewer (answers that have ended)."""
+        """A cache of the given rows: repeated (options of one prompt) or fewer (unfinished answers)."""
         ...

@@ -13,7 +13,7 @@ __all__ = ["export"]
 
 
 def export(directory: str | Path, out_dir: str | Path, *, precision: str = "int8") -> Path:
-    """Write the graph directory of a model (see `mellow.graphs`), whole or not at all; returns its path.
+    """Write the graph directory of a model (see `mellow.graphs`), completely or not at all; returns its path.
 
     directory: of a full or adapter checkpoint on a Llama.
     precision: `fp32`, `fp16` (weights stored so), `int8` or `int4` (see `docs/edge.md`).

@@ -18,7 +18,7 @@ EPSILON = 1e-6
 
 
 def add_ced(graph: Graph, sizes: CedConfig, mel_BFM: str) -> Outputs:
-    """From the log-mel of one window (1, F, M), F >= 16; frames beyond 63 steps are not heard."""
+    """From the log-mel of one window (1, F, M), F >= 16; frames beyond 63 steps are ignored."""
     state = graph.state
     scale_M, shift_M = affine(graph, "encoder.init_bn")
     x = graph.op("Mul", mel_BFM, graph.weight("encoder.init_bn.scale", scale_M))

@@ -1,4 +1,4 @@
-"""Building an ONNX graph: nodes by their names, weights in a file beside it or in memory.
+"""Building an ONNX graph: nodes by their names, weights in a file or in memory.
 
 Shapes: R rows, N outputs, K inputs of a linear layer.
 """
@@ -25,7 +25,7 @@ INTEGER_PRODUCTS = 4  # MatMulNBits rounds activations to 8 bits per block and m
 COLUMNS = 32  # multiples have whole-number products; ONNX Runtime before 1.25 errs at others (its PR 27671)
 FLOAT32 = 1  # ONNX's number of the type
 MICROSOFT = "com.microsoft"
-OPERATORS = {  # by domain: all that our graphs are made of, and all that a graph may hold to be opened
+OPERATORS = {  # by domain: all operators of our graphs, and the only ones that a graph may have to be opened
     "": frozenset(
         {
             "Abs",

@@ -1,10 +1,10 @@
 """The language model's graph: new embeddings and the keys and values before them, to logits.
 
-Inputs: embeds (B, L, D); past_keys.i, past_values.i (B, K, T, E), which may be longer than what is filled;
+Inputs: embeds (B, L, D); past_keys.i, past_values.i (B, K, T, E), which may have spare capacity;
 last_positions (B) int32, how many positions a row has with the new ones, less one; length () int32, the most of these;
 rows (R) int64, which of the B * L new positions get logits; cosines, sines (P, E / 2), of at least `length` positions.
-Outputs: logits (R, V); keys.i, values.i, in the place of the past where they are bound to it.
-Rows of a batch may have pasts of any lengths; padding stands behind, and is overwritten by what is read next.
+Outputs: logits (R, V); keys.i, values.i, in place of the past if bound to it.
+Rows of a batch may have pasts of any lengths; padding follows them and is overwritten by the next positions.
 
 Shapes: B batch, L new positions, D width, H heads, K key heads, E width of a head, V vocabulary.
 """
@@ -24,9 +24,9 @@ PREFIX = "language_model.model."
 EMBEDDING = f"{PREFIX}embed_tokens.weight"
 HEAD = "language_model.lm_head.weight"
 CLIP_VALUE = 5.0  # of rotated rows behind a norm, whose root mean square is 1: hardly any number is larger
-TINY = 1e-9  # the least that rows are divided by
+TINY = 1e-9  # the smallest divisor of a row
 POSITIONS = 2048  # of a config that does not say, as transformers has it
-HEAD_MULTIPLE = 16  # of the width of a head that GroupQueryAttention turns
+HEAD_MULTIPLE = 16  # of the width of a head that GroupQueryAttention rotates
 
 
 def build_language_model(graph: Graph, sizes: LlamaSpec, *, head_bits: int) -> None:
@@ -102,7 +102,7 @@ def build_language_model(graph: Graph, sizes: LlamaSpec, *, head_bits: int) -> N
 
 
 def _per_row_scale(graph: Graph, x: str) -> tuple[str, str]:
-    """Rows that are all equally large, and how large they were: some, as the first of a text, are a hundred times."""
+    """Rows scaled to a maximum of 1, and their scales: some rows, as the first of a text, are 100 times larger."""
     largest = graph.op("ReduceMax", graph.op("Abs", x), graph.constant([-1]))
     largest = graph.op("Max", largest, graph.constant(TINY, "float32"))
     return graph.op("Div", x, largest), largest

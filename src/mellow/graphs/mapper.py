@@ -1,6 +1,7 @@
-"""The graphs behind an encoder: the mappers of both layouts, to audio rows, and the event head.
+"""The graphs that follow an encoder: the mappers of both layouts, to audio tokens, and the event head.
 
-Shapes: T encoder steps, P steps averaged into a row, K rows, E and D widths of encoder and language model.
+Shapes: T encoder steps, P steps averaged into an audio token, K audio tokens, E and D widths of encoder and
+language model.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ __all__ = ["Outputs", "add_outputs"]
 
 
 class Outputs(NamedTuple):
-    """Names of what an encoder's graph hears in one window, as in `model.encoder.Encoded`; each with a batch of one."""
+    """Names of the outputs of an encoder's graph for one window, as in `model.encoder.EncoderOutput`; batch size 1."""
 
     frames_BTE: str
     latent_BE: str
@@ -23,25 +24,25 @@ class Outputs(NamedTuple):
     clip_scores_BC: str
 
 
-def _mapper(graph: Graph, config: ModelConfig, heard: Outputs) -> str:
-    """Audio rows (1, K, D)."""
+def _mapper(graph: Graph, config: ModelConfig, encoded: Outputs) -> str:
+    """Audio tokens (1, K, D)."""
     if config.layout == "published":
-        return _published(graph, heard)
+        return _published(graph, encoded)
     pool = config.frames_per_row
-    frames = _pool_steps(graph, heard.frames_BTE, pool)
-    probabilities = _pool_steps(graph, graph.op("Sigmoid", heard.step_scores_BTC), pool)
+    frames = _pool_steps(graph, encoded.frames_BTE, pool)
+    probabilities = _pool_steps(graph, graph.op("Sigmoid", encoded.step_scores_BTC), pool)
     rows = mlp(graph, layer_norm(graph, frames, "mapper.norm"), "mapper.linear1", "mapper.linear2")
     return graph.op("Add", linear(graph, probabilities, "mapper.class_words"), rows, out="rows")
 
 
-def add_outputs(graph: Graph, config: ModelConfig, heard: Outputs) -> None:
-    """Mapper and event head behind an encoder, and the outputs of the whole graph."""
-    graph.output(_mapper(graph, config, heard), [1, "rows", "width"])
+def add_outputs(graph: Graph, config: ModelConfig, encoded: Outputs) -> None:
+    """Mapper and event head after an encoder, and the outputs of the whole graph."""
+    graph.output(_mapper(graph, config, encoded), [1, "rows", "width"])
     if config.events is not None:
-        events = mlp(graph, heard.frames_BTE, "events.linear1", "events.linear2")
+        events = mlp(graph, encoded.frames_BTE, "events.linear1", "events.linear2")
         graph.output(graph.op("Identity", events, out="event_scores"), [1, "steps", "sounds"])
-    graph.output(graph.op("Identity", heard.step_scores_BTC, out="step_scores"), [1, "steps", "classes"])
-    graph.output(graph.op("Identity", heard.clip_scores_BC, out="clip_scores"), [1, "classes"])
+    graph.output(graph.op("Identity", encoded.step_scores_BTC, out="step_scores"), [1, "steps", "classes"])
+    graph.output(graph.op("Identity", encoded.clip_scores_BC, out="clip_scores"), [1, "classes"])
 
 
 def _pool_steps(graph: Graph, x_BTE: str, pool: int) -> str:
@@ -57,10 +58,10 @@ def _pool_steps(graph: Graph, x_BTE: str, pool: int) -> str:
     return graph.op("ReduceMean", graph.op("Reshape", padded, shape), graph.constant([2]), keepdims=0)
 
 
-def _published(graph: Graph, heard: Outputs) -> str:
+def _published(graph: Graph, encoded: Outputs) -> str:
     """The latent's token, then each step's token `copies` times."""
-    frames = linear(graph, heard.frames_BTE, "mapper.class_to_latent")
-    latent_B1E = graph.op("Unsqueeze", heard.latent_BE, graph.constant([1]))
+    frames = linear(graph, encoded.frames_BTE, "mapper.class_to_latent")
+    latent_B1E = graph.op("Unsqueeze", encoded.latent_BE, graph.constant([1]))
     first = linear(graph, graph.op("Concat", latent_B1E, frames, axis=1), "mapper.linear1")
     second = linear(graph, graph.op("Gelu", first), "mapper.linear2")
     rows = layer_norm(graph, graph.op("Add", first, second), "mapper.norm")

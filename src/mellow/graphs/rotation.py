@@ -1,4 +1,4 @@
-"""Turning a language model's residual stream, so that no channel stands out and a row of it can be rounded to 8 bits.
+"""Rotating a language model's residual stream, so that it has no outlier channels and can be rounded to 8 bits.
 
 An RMS norm without a weight gives a rotated row the rotated result. So all that writes to the stream can write rotated
 rows and all that reads them rotate them back, each in its own matrix, and nothing else changes (QuaRot, Ashkboos et

@@ -27,7 +27,7 @@ class Precision:
     encoder: int
 
 
-# The output matrix, which is the embedding too, lies in blocks in 8 bits, at int4 as well: 14 MB (docs/log.md).
+# The output matrix, which is also the embedding, is stored in blocks of 8 bits, also at int4: 14 MB more (docs/log.md).
 PRECISIONS = {
     "fp32": Precision(32, 32, 32),
     "fp16": Precision(16, 16, 16),
@@ -62,7 +62,7 @@ def chosen(precision: str) -> Precision:
 
 
 def write_graphs(directory: str | Path, *, config: ModelConfig, state: State, tokenizer: bytes, precision: str) -> Path:
-    """Write a graph directory (see `mellow.graphs`), whole or not at all; returns its path.
+    """Write a graph directory (see `mellow.graphs`), completely or not at all; returns its path.
 
     config: that of the model; state: float32 arrays under the names of its modules, hardly any
         asked for twice, so it may make them when they are asked for; tokenizer: the content of its tokenizer.json.

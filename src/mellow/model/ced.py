@@ -40,7 +40,7 @@ class Block(nn.Module):
 
 
 class Ced(nn.Module):
-    """Hears up to 10.08 s as T steps of 160 ms, each a row of 4 frequency patches."""
+    """Encodes up to 10.08 s as T steps of 160 ms, each with 4 frequency patches."""
 
     def __init__(self, config: CedConfig) -> None:
         super().__init__()

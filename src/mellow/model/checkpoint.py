@@ -48,8 +48,8 @@ def assemble(config: ModelConfig, state: dict[str, torch.Tensor], *, what: str) 
             model = MellowForConditionalGeneration(MellowConfig.of(config))
     except ModelError:
         raise
-    except Exception as error:  # whatever transformers or torch make of an impossible size
-        raise ModelError(f"{what} has an impossible config ({_first_sentence(error)}).") from None
+    except Exception as error:  # of transformers or torch, for an invalid size
+        raise ModelError(f"{what} has an invalid config ({_first_sentence(error)}).") from None
     table = "language_model.model.embed_tokens.weight"
     if config.text_config.get("tie_word_embeddings") and table in state:
         state.setdefault("language_model.lm_head.weight", state[table])
@@ -59,7 +59,7 @@ def assemble(config: ModelConfig, state: dict[str, torch.Tensor], *, what: str) 
         model.load_state_dict(state, strict=False, assign=True)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip().rstrip(".")
-        raise ModelError(f"{what} has tensors of unfit shapes ({reason}).") from None
+        raise ModelError(f"{what} has tensors of wrong shapes ({reason}).") from None
     for name, buffer in list(model.named_buffers()):
         if buffer.is_meta:  # rotary tables and batch counters are computed, not stored
             _restore_buffer(model, name)
@@ -77,7 +77,7 @@ def read_llama_gguf(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def _first_sentence(error: Exception) -> str:
-    """The beginning of an error that may go on for pages."""
+    """The first sentence of an error, which may be long."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].partition(". ")[0][:200].rstrip(".")
 

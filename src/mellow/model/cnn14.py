@@ -36,7 +36,7 @@ class ConvBlock(nn.Module):
 
 
 class Cnn14(nn.Module):
-    """Hears clips of any length as steps of 320 ms.
+    """Encodes clips of any length as steps of 320 ms.
 
     Clip scores are those of PANNs' Cnn14. Steps are made as in its decision-level variants (`Cnn14_DecisionLevelMax`):
     features smoothed over three steps, then the same two layers as for the clip.

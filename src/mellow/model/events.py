@@ -1,4 +1,4 @@
-"""The event head: which named sounds are heard at each step of a clip."""
+"""The event head: which named sounds occur at each step of a clip."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def unfold(x_BGGW: torch.Tensor, chunks: int) -> torch.Tensor:
 
 
 class Htsat(nn.Module):
-    """Hears 10.24 s (1024 frames of 10 ms) as 32 steps; what the published mapper takes from them are class chances."""
+    """Encodes 10.24 s (1024 frames of 10 ms) as 32 steps; the published mapper takes their class probabilities."""
 
     def __init__(self, config: HtsatConfig) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Htsat(nn.Module):
         frames = mel_BFM.shape[1]
         if frames > self.config.frames:
             raise AudioError(
-                f"HTSAT hears {self.config.frames} mel frames and the clip has {frames}; cut it into windows of 10 s."
+                f"HTSAT takes {self.config.frames} mel frames and the clip has {frames}; cut it into windows of 10 s."
             )
         mel_BFM = self.bn0(mel_BFM.transpose(1, 2)).transpose(1, 2)
         image_BII = fold(stretch(mel_BFM, self.config.frames), self.config.chunks)

@@ -1,4 +1,4 @@
-"""The published mapper: what an encoder hears becomes audio tokens of the language model (Mellow v0).
+"""The published mapper from an encoder's output to audio tokens of the language model (Mellow v0).
 
 Shapes: B clips, T steps, C width of the encoder's frames, E width of its latent, D width of the language model,
 K = 1 + T * copies audio tokens. Published: T 32, C 527, E 768, D 576, K 129.

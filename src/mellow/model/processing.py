@@ -97,7 +97,7 @@ class MellowProcessor(ProcessorMixin):  # type: ignore[misc]
         views = list(self.processor.views(self.processor.clip(source)))
         if len(views) > 1:
             raise QuestionError(
-                f"The clip is {views[-1].end:.0f} s long and the model hears {views[0].end:.0f} s at a time; cut it, "
+                f"The clip is {views[-1].end:.0f} s long and the model takes {views[0].end:.0f} s at a time; cut it, "
                 "or use mellow.load, which asks about each stretch."
             )
         return [torch.from_numpy(mel_FM) for mel_FM in views[0].windows]

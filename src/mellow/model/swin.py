@@ -19,7 +19,7 @@ __all__ = [
     "to_windows",
 ]
 
-MASKED = -100.0  # added to scores between tokens that are no neighbours; the published checkpoints store this value
+MASKED = -100.0  # added to scores between tokens of different windows; the published checkpoints store this value
 
 
 def to_windows(x_BGGW: torch.Tensor, window: int) -> torch.Tensor:

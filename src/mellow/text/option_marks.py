@@ -16,7 +16,7 @@ __all__ = ["bulleted", "marked"]
 
 ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 NUMBERS = tuple(str(number) for number in range(100))
-NEAR = 300  # characters in front of a list that tell what it is
+NEAR = 300  # characters in front of a list that show what it is
 MOST_LISTS = 8  # that are looked at, so that no text takes long
 SEQUENCES: tuple[Sequence[str], ...] = (
     ascii_lowercase,

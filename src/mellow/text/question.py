@@ -1,4 +1,4 @@
-"""What can be asked: checks of a question and its options before anything is heard."""
+"""Checks of a question and its options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_CLIPS = 2
 
 
 def as_options(choices: object) -> tuple[str, ...]:
-    """The options that were given, without blanks at their ends; None is none.
+    """The options without surrounding spaces; None means no options.
 
     choices: any iterable of strings that has an order: a list, a tuple, a generator.
     Raises QuestionError for anything else.
@@ -23,12 +23,12 @@ def as_options(choices: object) -> tuple[str, ...]:
     if choices is None:
         return ()
     if isinstance(choices, str):
-        raise QuestionError("The options are one text; give a list of texts.")
+        raise QuestionError("The options are a single string; give a list of strings.")
     if isinstance(choices, bytes | Mapping | Set) or not isinstance(choices, Iterable):
         raise QuestionError(f"The options must be a list of strings, not {kind_of(choices)}.")
     try:
         found = list(islice(choices, MAX_QUESTION_CHARACTERS + 1))  # a generator may have no end
-    except TypeError:  # what claims to be iterable and is not, like an array without dimensions
+    except TypeError:  # such as an array without dimensions
         raise QuestionError(f"The options must be a list of strings, not {kind_of(choices)}.") from None
     for number, option in enumerate(found, 1):
         check_kind(option, str, what=f"Option {number}", wanted="a string", error=QuestionError)

@@ -1,4 +1,4 @@
-"""Audio tags: what the encoder recognises, written as words behind a clip's audio tokens.
+"""Audio tags: what the encoder recognises, written as words after a clip's audio tokens.
 
     Heard: dog, bark, animal. Parts: dog | dog | rain | rain. Likely: dog, rain. Events: dog 0-4.5, maybe rain 5-10.
 
@@ -25,7 +25,7 @@ __all__ = ["AudioTags", "TagSettings"]
 PARTS = 4  # equal stretches of a window of up to 10 s, each named by its own strongest class
 PART_SECONDS = 2.496  # of each part of a longer clip (15.6 steps of CED, as the bundled model was trained)
 LIKELY = 0.1  # weight of the raw logit in the order: keeps rare classes with a lucky score down (docs/log.md)
-SURE_EVENT = 0.6  # an event that is less probable is written as a guess: `maybe rain`
+SURE_EVENT = 0.6  # a less probable event is written as uncertain: `maybe rain`
 PART_STEPS = 2  # a part has at least this many encoder steps; shorter clips have fewer parts
 
 
@@ -64,7 +64,7 @@ class TagSettings:
         try:
             return cls(**settings)
         except TypeError as error:
-            raise ModelError(f"The config has impossible audio tags ({error}).") from None
+            raise ModelError(f"The config has invalid audio tags ({error}).") from None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -116,7 +116,7 @@ class AudioTags:
         return [*ids, *self._ids(".")]
 
     def words(self, names: Sequence[str]) -> list[int]:
-        """Token ids for names given outright (practice without audio)."""
+        """Token ids of given names (text-only examples)."""
         return [*self._ids(" Heard:"), *self._join(names), *self._ids(".")]
 
     @cached_property
@@ -132,11 +132,11 @@ class AudioTags:
     def _events(self, events: Sequence[Event]) -> list[int]:
         ids: list[int] = []
         for event in events:
-            guess = self._ids(" maybe") if event.probability < SURE_EVENT else []
+            uncertain = self._ids(" maybe") if event.probability < SURE_EVENT else []
             times = f" {_half(event.start):g}-{max(_half(event.end), _half(event.start) + 0.5):g}"
             written = [token for character in times for token in self._ids(character)]
             name = self._ids(f" {self.settings.sounds[event.sound]}")
-            ids += [*(self._ids(",") if ids else []), *guess, *name, *written]
+            ids += [*(self._ids(",") if ids else []), *uncertain, *name, *written]
         return ids
 
     def _classes(self, classes: Sequence[int]) -> list[int]:

@@ -36,7 +36,7 @@ __all__ = ["Events", "fit_events", "truth"]
 log = logging.getLogger(__name__)
 HEAD, TIMELINES = "events.safetensors", "timelines.json"
 FOLDS = 4
-UNKNOWN = 0.12  # share of the sounds that the head of a fold does not know
+UNKNOWN = 0.12  # share of the sounds that the head of a fold is not trained on
 EPOCHS = 4
 BATCH = 2048  # steps
 LEARNING_RATE = 2e-3
@@ -112,7 +112,7 @@ def _key(scenes: Sequence[Scene], features: Sequence[Path], *, width: int, seed:
 
 
 def _read(folder: Path, key: str, width: int) -> Events | None:
-    """What an earlier call has written, if it was about the same and is whole."""
+    """The result of an earlier call with the same inputs, if it is complete."""
     try:
         stored = json.loads((folder / TIMELINES).read_text(encoding="utf-8"))
         if stored["key"] != key:
@@ -143,7 +143,7 @@ def _write(folder: Path, events: Events, key: str) -> None:
 
 
 def truth(scene: Scene, sounds: Sequence[str], steps: int, clock: StepClock) -> np.ndarray:
-    """Which sounds are heard at each step of a scene: (T, S) uint8."""
+    """Which sounds occur at each step of a scene: (T, S) uint8."""
     index = {sound: s for s, sound in enumerate(sounds)}
     heard_TS = np.zeros((steps, len(sounds)), np.uint8)
     for event in scene.events:
@@ -174,12 +174,12 @@ def fold_of(recording: str) -> int:
 
 
 def unknown_of(fold: int, sounds: Sequence[str]) -> list[int]:
-    """The sounds that the head of a fold does not know, by index."""
+    """The sounds that the head of a fold is not trained on, by index."""
     return [s for s, sound in enumerate(sounds) if zlib.crc32(f"{fold}:{sound}".encode()) % 1000 < 1000 * UNKNOWN]
 
 
 def fit_head(steps: Steps, sounds: Sequence[str], *, width: int, seed: int, fold: int | None) -> EventHead:
-    """A head fitted on all steps, or on those where no recording of a fold and no sound unknown to it is heard."""
+    """A head fitted on all steps, or on those without recordings of a fold and without its unknown sounds."""
     chosen_N = torch.arange(len(steps.fold_N))
     if fold is not None:
         leave_N = ((steps.fold_N >> fold) & 1).bool() | steps.truth_NS[:, unknown_of(fold, sounds)].bool().any(1)
@@ -255,7 +255,7 @@ def _steps_of(start_s: float, end_s: float, steps: int, clock: StepClock) -> np.
 
 
 def _moments(frames_NE: torch.Tensor, chosen_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and spread of the chosen frames, without a copy of all of them in float32."""
+    """Mean and standard deviation of the chosen frames, without a copy of all of them in float32."""
     total = squares = torch.zeros(frames_NE.shape[1], dtype=torch.float64)
     for part_N in torch.split(chosen_N, 16384):
         frames = frames_NE[part_N].double()

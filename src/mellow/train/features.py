@@ -59,7 +59,7 @@ class FeatureCache:
         *,
         progress: Progress = silent,
     ) -> set[str]:
-        """Encode the clips that are not there yet; returns those that cannot be heard, which training leaves out.
+        """Encode the clips that are missing; returns those that cannot be read, which training leaves out.
 
         Raises DataError when more than MOST_UNREADABLE of the clips cannot be heard.
         """
@@ -72,7 +72,7 @@ class FeatureCache:
             except AudioError as error:
                 unreadable[clip] = str(error)
                 if len(unreadable) > MOST_UNREADABLE * len(clips):
-                    raise DataError(f"Too many clips cannot be heard ({len(unreadable)}); the last: {error}") from None
+                    raise DataError(f"Too many clips cannot be read ({len(unreadable)}); the last: {error}") from None
         return set(unreadable)
 
     @torch.inference_mode()

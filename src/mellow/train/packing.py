@@ -1,4 +1,4 @@
-"""Examples to packed rows: many questions behind one clip's tokens, many clips in one row, kept apart by a block mask.
+"""Examples to packed rows: several questions after one clip, several clips in one row, separated by a block mask.
 
 A row holds groups one after the other. A group is a prefix (audio tokens, tags) followed by question blocks; a
 token sees its own group's prefix and its own block, causally. Positions restart with each group, and each block
@@ -31,7 +31,7 @@ NO_TIMELINE = Timeline()
 
 @dataclass(frozen=True)
 class EncodedClip:
-    """What packing needs to know of an encoded clip: how many audio tokens, its class scores, its timeline."""
+    """An encoded clip as packing needs it: number of audio tokens, class scores, timeline."""
 
     audio: int
     clip_scores_C: np.ndarray
@@ -96,7 +96,7 @@ def pack_epoch(
 ) -> list[Row]:
     """All rows of an epoch; their order and content depend on the seed, the epoch and the examples alone.
 
-    Questions that are too long for any row, with what stands before them, are left out and counted in the log.
+    Questions that do not fit into a row, with their clips, are left out and counted in the log.
     """
     rng = np.random.default_rng([recipe.seed, epoch])
     rows: list[Row] = []
@@ -165,7 +165,7 @@ def _prefix(
     tags: AudioTags | None,
     clip_of: Callable[[str], EncodedClip],
 ) -> list[int]:
-    """Expanded ids in front of the questions; None stands for no clip at all."""
+    """Expanded ids in front of the questions; None: no clip."""
     if group is None:
         return prompt.assemble(()).ids
     if group.heard and tags is not None:

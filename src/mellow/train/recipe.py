@@ -33,16 +33,16 @@ class DataRecipe(Strict):
     questions_per_group: int = Field(8, ge=1)
     """At most this many questions of one clip per epoch."""
     without_audio: float = Field(0.05, ge=0, le=1)
-    """Share of multiple-choice groups whose clip is taken away: teaches what to expect without hearing."""
+    """Share of multiple-choice groups whose clip is left out: teaches the text-only prior."""
     without_words: float = Field(0.1, ge=0, le=1)
-    """Share of groups whose heard words are taken away, so that the audio rows are used too."""
+    """Share of groups whose audio tags are left out, so that the audio tokens are used as well."""
     word_dropout: float = Field(0.1, ge=0, le=1)
-    """Probability with which each heard word of a group is left out."""
+    """Probability with which each audio tag of a group is left out."""
 
 
 class ModelRecipe(Strict):
     start: str | None = None
-    """Go on from this model (`mini`, or the directory of a two-part model) instead of untrained adapters and mapper."""
+    """Start from this model (`mini`, or an adapter checkpoint's directory); else mapper and adapters are untrained."""
     encoder: str = "ced"
     """The audio encoder: CED's ONNX export, a directory of `mellow convert --encoder`, or the bare name of a kind
     (ced, htsat, cnn14) for random weights."""
@@ -53,7 +53,7 @@ class ModelRecipe(Strict):
     tokenizer: str = "bundled"
     """`bundled`, or the path of a tokenizer.json that fits the base."""
     heard_words: int = Field(10, ge=0)
-    """How many of the encoder's strongest classes are written as words behind each clip."""
+    """How many of the encoder's strongest classes are written as audio tags of each clip."""
     words_per_part: int = Field(2, ge=1)
     """How many classes are written for each quarter of a clip."""
     event_width: int = Field(256, ge=1)

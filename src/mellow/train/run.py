@@ -42,7 +42,7 @@ COMPLETE = "complete"  # marker written last into a checkpoint: one without it i
 
 
 def train(recipe: Recipe, *, minutes: float | None = None, progress: Progress = silent) -> Path:
-    """Train (or go on training) by a recipe and write the two-part model into `run.output/model`.
+    """Train, or resume training, by a recipe and write the adapter checkpoint to `run.output/model`.
 
     minutes: stop, with a checkpoint, after this long; a second call goes on, bit for bit as if it had not stopped.
     progress: called with (step, done, total) while clips are encoded, event heads fitted and the model trained.
@@ -135,7 +135,7 @@ class Learner(nn.Module):
 
 
 class MellowTrainer(Trainer):
-    """Keeps the order of the data, saves only what is trained, and never lets a non-finite loss reach the optimiser."""
+    """Keeps the order of the data, saves only trained tensors, and keeps non-finite losses from the optimiser."""
 
     def __init__(self, *, recipe: Recipe, **kwargs: Any) -> None:
         self.recipe = recipe
@@ -178,7 +178,7 @@ class MellowTrainer(Trainer):
                 f"The loss was not finite {self.bad_losses} times in a row, last at step {self.state.global_step}; "
                 "lower the learning rate."
             )
-        return torch.full_like(loss, self.last_loss)  # for the mean in the log, which also tells how many were left out
+        return torch.full_like(loss, self.last_loss)  # for the mean in the log, which reports the skipped ones, too
 
     def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         super().log({**logs, "left_out": self.left_out} if self.left_out else logs, *args, **kwargs)

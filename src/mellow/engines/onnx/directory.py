@@ -1,4 +1,4 @@
-"""A graph directory as it is found: its config, and its files checked against what was written."""
+"""A graph directory: its config, and its files, checked against their records."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from mellow.errors import ModelError
 __all__ = ["FILES", "GraphDirectory"]
 
 CONFIG = "config.json"
-GRAPHS = {"encoder.onnx": "encoder.weights", "decoder.onnx": "decoder.weights"}  # and the file of each one's weights
+GRAPHS = {"encoder.onnx": "encoder.weights", "decoder.onnx": "decoder.weights"}  # graph and its weights
 FILES = {*GRAPHS, *GRAPHS.values(), "tokenizer.json"}
 EMBEDDING_DTYPES = ("float32", "float16", "uint8", "int8")
 
 
 @dataclass(frozen=True)
 class GraphDirectory:
-    """path: of the directory; config: the model's, with what was recorded of the graphs."""
+    """path: of the directory; config: the model's, with the records of the graphs."""
 
     path: Path
     config: ModelConfig
 
     @classmethod
     def open(cls, directory: str | Path, *, verify: bool = False) -> GraphDirectory:
-        """Read and check a graph directory: its files hold what was written, and graphs only operators of ours.
+        """Read and check a graph directory: its files are unchanged, and its graphs have only our operators.
 
-        verify: read the files again even where that was done within a day (see `checkpoints.verified`).
-        Raises ModelError naming the part that is missing, damaged or foreign.
+        verify: check the content of the files even if that was done within a day (see `checkpoints.verified`).
+        Raises ModelError naming the file that is missing, damaged or foreign.
         """
         path = Path(directory)
         config = ModelConfig.read(path)
         try:
             files = dict(config.files["graphs"]["files"])
         except (ValueError, KeyError, TypeError):
-            raise ModelError(f"{path / CONFIG} tells of no graphs; make them with 'mellow export'.") from None
+            raise ModelError(f"{path / CONFIG} records no graphs; make them with 'mellow export'.") from None
         found = cls(path, config)
         try:
             found._check_files(files, verify=verify)
@@ -60,23 +60,23 @@ class GraphDirectory:
         for name in sorted(FILES):
             file = self.path / name
             if not file.is_file():
-                raise ModelError(f"The graphs {self.path} lack {name}; export the model again.")
+                raise ModelError(f"The graphs {self.path} have no {name}; export the model again.")
             if file.resolve().parent != folder:
                 raise ModelError(f"{file} is a link out of the directory; put the file itself there.")
         found = stamps(self.path, sorted({*FILES, CONFIG}))  # before they are read
         if not verify and is_remembered(self.path, found):
             return
         if self.config.content_sum() != self.config.files["graphs"].get("config"):
-            raise ModelError(f"{self.path / CONFIG} is damaged: it is not what was written; export the model again.")
+            raise ModelError(f"{self.path / CONFIG} is damaged: its content has changed; export the model again.")
         damaged = check_contents(self.path, files)
         if damaged:
-            raise ModelError(f"{self.path / damaged} is damaged: it is not what was written; export the model again.")
+            raise ModelError(f"{self.path / damaged} is damaged: its content has changed; export the model again.")
         for graph, weights in GRAPHS.items():
             check_graph(self.path / graph, {weights: int(files[weights]["bytes"])})
         remember(self.path, found)
 
     def embedding(self) -> dict[str, np.ndarray]:
-        """The parts of the input embedding, mapped from the decoder's weights."""
+        """The parts of the input embedding, memory-mapped from the decoder's weights."""
         places: dict[str, dict[str, Any]] = self.config.files["graphs"]["embedding"]
         file = self.path / "decoder.weights"
         size = file.stat().st_size
@@ -84,7 +84,7 @@ class GraphDirectory:
         for name, place in places.items():
             shape, offset = tuple(map(int, place["shape"])), int(place["offset"])
             if place["dtype"] not in EMBEDDING_DTYPES or min(*shape, offset) < 0:
-                raise ValueError(f"the embedding's part {name[:80]!r} cannot be")
+                raise ValueError(f"the embedding's part {name[:80]!r} has an invalid shape or dtype")
             if offset + math.prod(shape) * np.dtype(place["dtype"]).itemsize > size:
                 raise ValueError(f"the embedding's part {name[:80]!r} is not in decoder.weights")
             parts[name] = np.memmap(file, place["dtype"], "r", offset, shape)

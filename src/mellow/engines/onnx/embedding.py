@@ -1,4 +1,4 @@
-"""The input embedding, looked up in the weights' file without a graph.
+"""The input embedding, looked up in the weights file without a graph.
 
 Shapes: V vocabulary, L tokens, D width.
 """
@@ -25,7 +25,7 @@ class EmbeddingTable:
         self.width = width
 
     def __getitem__(self, ids_L: np.ndarray) -> np.ndarray:
-        """Embeddings (L, D), float32, of ids (L), which are no placeholders."""
+        """Embeddings (L, D), float32, of token ids (L), none of them a placeholder."""
         rows = {name: array[ids_L] for name, array in self.parts.items()}
         if "weight" in rows:
             return np.asarray(rows["weight"], np.float32)

@@ -27,12 +27,12 @@ from mellow.types import Encoded
 
 __all__ = ["OnnxEngine"]
 
-POSITIONS = 2048  # rotary tables of these many at first; they grow
-AT_ONCE = 256  # positions of a pass: attention computes, and may hold, heads x new x all of them, masked ones too
+POSITIONS = 2048  # initial length of the rotary tables; they grow
+AT_ONCE = 256  # positions of a pass: attention computes heads x new x all positions, masked ones included
 
 
 class OnnxEngine:
-    """Answers with the graphs of a model. Make one with `load` (a graph directory) or `of` (in memory).
+    """The engine that runs the graphs of a model. Create one with `load` (a graph directory) or `of` (in memory).
 
     config: the model's; encoder, decoder: sessions; embedding: the input embedding.
     """
@@ -55,9 +55,9 @@ class OnnxEngine:
     def load(cls, directory: str | Path, *, threads: int | None = None, verify: bool = False) -> OnnxEngine:
         """Open a graph directory.
 
-        threads: of each session (the cores there are, at most 8); verify: read all files to check them, even where
-            that was done within a day.
-        Raises ModelError naming the part that is missing, damaged or unfit.
+        threads: of each session (by default all available cores, at most 8); verify: check the content of all files
+            even if that was done within a day.
+        Raises ModelError naming the file that is missing, damaged or incompatible.
         """
         files = GraphDirectory.open(directory, verify=verify)
         threads = threads or available_threads()
@@ -69,7 +69,7 @@ class OnnxEngine:
     def of(
         cls, config: ModelConfig, state: State, *, precision: str = "int8", threads: int | None = None
     ) -> OnnxEngine:
-        """Make the graphs of a model in memory; see `write.write_graphs`."""
+        """Write the graphs of a model in memory; see `write.write_graphs`."""
         threads = threads or available_threads()
         sessions: list[onnxruntime.InferenceSession] = []
         table: dict[str, np.ndarray] = {}
@@ -85,7 +85,7 @@ class OnnxEngine:
         """Encode one window of log-mel; ModelError where the graph refuses it or produces non-finite values."""
         try:
             found = self.encoder.run(self.outputs, {"mel": np.ascontiguousarray(mel_FM[None], np.float32)})
-        except Exception as error:  # of several kinds, all its own
+        except Exception as error:  # ONNX Runtime has several exception classes of its own
             raise ModelError(f"The encoder cannot take a window of {len(mel_FM)} frames ({_first(error)}).") from None
         outputs = {name: array[0] for name, array in zip(self.outputs, found, strict=True)}
         if not np.isfinite(outputs["rows"]).all():
@@ -103,7 +103,7 @@ class OnnxEngine:
     def forward(
         self, embeds_BLD: np.ndarray, mask_BL: np.ndarray, cache: Cache | None, *, every: bool = False
     ) -> tuple[np.ndarray, Cache]:
-        """See `engines.interface.Engine`. Logits at padding are those of what stands before it, or 0."""
+        """See `engines.interface.Engine`. Logits at padding are those of the position before it, or 0."""
         batch, length = mask_BL.shape
         whole_BT = mask_BL if cache is None else np.concatenate([cache.mask_BL, mask_BL], 1)
         counts_BL = mask_BL.cumsum(1)
@@ -111,7 +111,7 @@ class OnnxEngine:
         wanted = [(b, s) for b in range(batch) for s in range(counts_BL[b, -1]) if every or s == counts_BL[b, -1] - 1]
         past = self._cache_with_capacity(cache.state if cache is not None else None, embeds_BSD, counts_BL[:, -1])
         found_RV = self._read(past, np.ascontiguousarray(embeds_BSD, np.float32), wanted)
-        after = KVCache(past.store, past.lengths_B + counts_BL[:, -1])
+        after = KVCache(past.buffer, past.lengths_B + counts_BL[:, -1])
         if not every:
             logits_BV = np.zeros((batch, found_RV.shape[1]), np.float32)
             logits_BV[[b for b, _ in wanted]] = found_RV
@@ -127,20 +127,20 @@ class OnnxEngine:
         return Cache(cache.mask_BL[list(rows)], cache.state.copy(rows))
 
     def _cache_with_capacity(self, past: KVCache | None, embeds_BSD: np.ndarray, counts_B: np.ndarray) -> KVCache:
-        """The past in a store that has room for what is read now, and which no other past takes."""
+        """The cache in a buffer with capacity for the new positions, reserved for it."""
         batch, new, _ = embeds_BSD.shape
         if past is None:
             lengths_B = np.zeros(batch, np.int64)
             shape = (self.sizes.layers, batch, self.sizes.key_heads, self.sizes.head_width)
             past = KVCache(KVBuffer(shape, lengths_B, new + GROWTH), lengths_B)
-        if not past.store.reserve(past.lengths_B, new, past.lengths_B + counts_B):
+        if not past.buffer.reserve(past.lengths_B, new, past.lengths_B + counts_B):
             past = past.copy(range(batch), new + GROWTH)
-            past.store.filled_B = past.lengths_B + counts_B
+            past.buffer.filled_B = past.lengths_B + counts_B
         return past
 
     def _rotary(self, positions: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rotary tables of at least so many positions."""
-        rotary = self.rotary  # other threads may put others in their place
+        """Rotary tables of at least this many positions."""
+        rotary = self.rotary  # other threads may replace it
         if positions > len(rotary[0]):
             self.rotary = rotary = _rotary_tables(2 * positions, self.sizes.head_width, self.sizes.theta)
         return rotary
@@ -161,8 +161,8 @@ class OnnxEngine:
 
     def _run(self, past: KVCache, rows: range, start: int, embeds_BSD: np.ndarray, rows_R: np.ndarray) -> np.ndarray:
         """One pass of the decoder over some rows, from the new position `start` on."""
-        store = past.store
-        binding = store.binding(self.decoder, rows)
+        buffer = past.buffer
+        binding = buffer.binding(self.decoder, rows)
         last_B = (past.lengths_B[rows.start : rows.stop] + start + embeds_BSD.shape[1] - 1).astype(np.int32)
         cosines, sines = self._rotary(int(last_B.max()) + 1)
         inputs = {
@@ -182,9 +182,9 @@ class OnnxEngine:
 
 
 def _passes(batch: int, new: int, *, any_past: bool) -> Iterator[tuple[range, range]]:
-    """Rows and new positions of each pass: ONNX Runtime reads several positions of several rows only without a past.
+    """Rows and new positions of each pass: ONNX Runtime takes several positions of several rows only without a past.
 
-    Otherwise it is row by row or position by position, whichever is less often; long rows are read in parts.
+    Otherwise it is row by row or position by position, whichever needs fewer passes; long rows are split.
     """
     if new <= AT_ONCE and (batch == 1 or new == 1 or not any_past):
         yield range(batch), range(new)

@@ -1,4 +1,4 @@
-"""Reading an ONNX file before ONNX Runtime does: it holds what our writer writes, and nothing else, or is refused.
+"""Checking an ONNX file before ONNX Runtime reads it: whatever our writer does not write is refused.
 
 Messages are walked by the same field numbers that `proto` writes; an unknown field, such as a function or a subgraph,
 is refused whatever it holds. Nothing is built but names, so that a file of any size costs no more memory than itself.
@@ -30,14 +30,14 @@ FIXED = {1: 8, 5: 4}  # bytes of wire types
 
 
 def check_graph(path: Path, sizes: Mapping[str, int]) -> None:
-    """Raise ModelError unless a graph has only our operators, and its weights lie in the files beside it.
+    """Raise ModelError unless a graph has only our operators, and its weights are in files of its directory.
 
     sizes: in bytes, of each file that the graph may find weights in, by name.
     """
     try:
         _check(memoryview(path.read_bytes()), "model", path, sizes)
     except (ValueError, IndexError) as error:
-        raise ModelError(f"{path} is no ONNX graph that Mellow wrote ({error}).") from None
+        raise ModelError(f"{path} is not an ONNX graph written by Mellow ({error}).") from None
 
 
 def _check(message: memoryview, kind: str, path: Path, sizes: Mapping[str, int]) -> None:

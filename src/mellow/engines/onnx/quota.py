@@ -1,4 +1,4 @@
-"""How many processors a container or service may keep busy: the quotas of Linux control groups, version 1 and 2."""
+"""The CPU quota of a container or service: Linux control groups, version 1 and 2."""
 
 from __future__ import annotations
 

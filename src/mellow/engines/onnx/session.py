@@ -13,12 +13,12 @@ from mellow.errors import ModelError
 
 __all__ = ["available_threads", "open_session"]
 
-MOST_THREADS = 8  # reading weights is bound by memory, which few cores exhaust
+MOST_THREADS = 8  # decoding is bound by memory bandwidth, which a few cores saturate
 ERRORS_ONLY = 3
 
 
 def available_threads() -> int:
-    """Threads of a session where none are asked for: the cores that this process may use, at most MOST_THREADS.
+    """Default threads of a session: the cores that this process may use, at most MOST_THREADS.
 
     Its affinity counts, the quota of a container, and PYTHON_CPU_COUNT where this Python knows it (3.13).
     """
@@ -33,7 +33,7 @@ def _affinity() -> int | None:
 def open_session(
     graph: str | bytes, *, threads: int, spinning: bool = False, arrays: Mapping[str, np.ndarray] | None = None
 ) -> onnxruntime.InferenceSession:
-    """Open a graph: a file with its weights beside it, or its content with the arrays of its weights.
+    """Open a graph: a file with its weights in the same directory, or its content with the arrays of its weights.
 
     threads: of this session. spinning: waiting ones stay awake for a moment, which pays where many small products
         follow each other; else they sleep at once, as other sessions and numpy want the cores, too.
@@ -45,14 +45,14 @@ def open_session(
     options.log_severity_level = ERRORS_ONLY
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # ours are fused already
     options.enable_cpu_mem_arena = False
-    options.enable_mem_pattern = False  # inputs of ever other lengths
+    options.enable_mem_pattern = False  # inputs vary in length
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
     if arrays:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
         options.add_external_initializers(list(arrays), values)
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # of a dozen kinds, all its own
+    except Exception as error:  # ONNX Runtime has a dozen exception classes of its own
         name = graph if isinstance(graph, str) else "in memory"
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
         raise ModelError(f"ONNX Runtime cannot open the graph {name} ({first}).") from None

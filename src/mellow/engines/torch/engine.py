@@ -22,7 +22,7 @@ class TorchEngine:
 
     def __init__(self, model: MellowForConditionalGeneration) -> None:
         self.model = model.eval()
-        self.reader = decoder_of(model.language_model)
+        self.decoder = decoder_of(model.language_model)
         self.positions = int(model.config.text_config.max_position_embeddings)
         self.device = next(model.parameters()).device
         self.dtype = model.get_input_embeddings().weight.dtype
@@ -48,7 +48,7 @@ class TorchEngine:
     ) -> tuple[np.ndarray, Cache]:
         whole_BT = mask_BL if cache is None else np.concatenate([cache.mask_BL, mask_BL], axis=1)
         positions_BL = np.maximum(whole_BT.cumsum(1) - 1, 0)[:, -mask_BL.shape[1] :]
-        logits, state = self.reader.forward(
+        logits, state = self.decoder.forward(
             torch.from_numpy(embeds_BLD).to(self.device, self.dtype),
             torch.from_numpy(positions_BL).to(self.device),
             None if whole_BT.all() else torch.from_numpy(whole_BT).to(self.device),  # without padding it is faster
@@ -61,4 +61,4 @@ class TorchEngine:
     def take(self, cache: Cache, rows: Sequence[int]) -> Cache:
         if list(rows) == list(range(cache.batch)):
             return cache
-        return Cache(cache.mask_BL[list(rows)], self.reader.take(cache.state, rows))
+        return Cache(cache.mask_BL[list(rows)], self.decoder.take(cache.state, rows))

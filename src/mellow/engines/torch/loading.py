@@ -16,7 +16,7 @@ __all__ = ["has_cuda", "open_with_torch"]
 def open_with_torch(directory: Path, *, device: str, dtype: str) -> TorchEngine:
     """The engine of a model directory, on a device (`auto`: CUDA, MPS or CPU) and in one of torch's precisions.
 
-    Raises ModelError naming the part that is missing, damaged or unfit, or an impossible device or precision.
+    Raises ModelError naming the file that is missing, damaged or incompatible, or an unknown device or precision.
     """
     chosen = choose_device(device, dtype=dtype)
     model = load_checkpoint(directory, verify=True)

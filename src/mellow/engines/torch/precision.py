@@ -16,7 +16,7 @@ DTYPES = ("float32", "bfloat16", "int8")
 def choose_device(device: str, *, dtype: str = "float32") -> torch.device:
     """The device for a model: `auto` (CUDA, else MPS, else the CPU), or one by torch's name.
 
-    Raises ModelError for a device or precision that is unknown or cannot be had on this machine.
+    Raises ModelError for a device or precision that is unknown or not available on this machine.
     """
     if dtype not in DTYPES:
         raise ModelError(f"There is no precision {dtype!r}; use {', '.join(DTYPES)}.")
@@ -44,7 +44,7 @@ def place(
     """Put a float32 model on a device, its language model in another precision, in place.
 
     device: as `choose_device` allows it; dtype: `float32`; `bfloat16`; or `int8`, weights only, on the CPU.
-    Encoder and mapper stay in float32: they cost little, and bfloat16 knows a log-mel of -60 dB to 0.25 dB only.
+    Encoder and mapper stay in float32: they cost little, and bfloat16 resolves a log-mel of -60 dB to 0.25 dB only.
     """
     if dtype == "bfloat16":
         for parameter in model.language_model.parameters():  # not the rotary tables: positions need float32
