@@ -24,7 +24,7 @@ from rich.progress import track
 from rich.table import Table
 
 import mellow
-from mellow.answer.decode import DecodingOptions, prefill, score_continuations
+from mellow.answer.decode import DecodingOptions
 from mellow.data.scenes.composition import read_held_out
 from mellow.data.scenes.phrases import sounds
 from mellow.data.scenes.scene import Scene
@@ -33,7 +33,6 @@ from mellow.types import Clip
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 DULL = frozenset(("a", "an", "the", "of", "is", "are", "on", "in", "at", "to", "and", "or", "with", "it", "someon"))
-NOTHING = np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -111,16 +110,9 @@ def balanced(pool: list[Scene], limit: int, rng: random.Random) -> list[Scene]:
 
 def score(model: mellow.Mellow, item: Item, folder: Path) -> tuple[list[float], list[float]]:
     """Mean log-likelihood of each option with and without the audio."""
-    prompt, engine = model.processor.prompt, model.engine
     sources = [noise(item) if name == "noise" else folder / name for name in item.audio]
-    ear = model.encode(*sources)
-    embeds = model._question(item.question, item.choices, len(sources))
-    continuations = [prompt.answer(option) for option in item.choices]
-    logits, cache = prefill(engine, [embeds], ear.cache)
-    (heard,) = score_continuations(engine, logits, cache, [continuations])
-    logits, cache = prefill(engine, [np.concatenate([engine.embed(prompt.prefix(0), NOTHING), embeds])])
-    (deaf,) = score_continuations(engine, logits, cache, [continuations])
-    return heard.tolist(), deaf.tolist()
+    scores = model.encode(*sources).score(item.question, item.choices)
+    return list(scores.with_audio), list(scores.without_audio)
 
 
 def noise(item: Item) -> Clip:

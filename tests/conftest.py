@@ -38,8 +38,9 @@ from mellow.text.tags import TagSettings
 from mellow.text.tokenizer import Tokenizer
 
 TORCH = importlib.util.find_spec("torch") is not None
-TORCH_PACKAGES = ["engines", "export", "importers", "model", "train"]
+TORCH_PACKAGES = ["export", "importers", "model", "train"]
 collect_ignore = [] if TORCH else TORCH_PACKAGES
+collect_ignore_glob = [] if TORCH else ["engines/test_torch_*"]
 
 if TORCH:
     import torch
@@ -82,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header() -> str | None:
-    return None if TORCH else f"torch is not installed: no tests of {', '.join(TORCH_PACKAGES)}"
+    return None if TORCH else f"torch is not installed: no tests of {', '.join(TORCH_PACKAGES)} and engines.torch"
 
 
 @pytest.fixture(scope="session")

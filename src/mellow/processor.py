@@ -5,7 +5,7 @@ Training, evaluation, the command line and exports all come through here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
@@ -21,9 +21,9 @@ from mellow.text.prompt import CompactPrompt, Prompt
 from mellow.text.published_prompt import PublishedPrompt
 from mellow.text.question import MAX_QUESTION_CHARACTERS, check_question
 from mellow.text.tokenizer import Tokenizer
-from mellow.types import Clip
+from mellow.types import Clip, Encoded
 
-__all__ = ["MAX_QUESTION_CHARACTERS", "ClipPolicy", "Processor", "Source", "View"]
+__all__ = ["MAX_QUESTION_CHARACTERS", "ClipPolicy", "Processor", "Source", "View", "join_windows"]
 
 STRETCH_WINDOWS = 3  # windows in one prompt: 30 s, the longest clips of training (docs/log.md)
 STRETCH_REST_SECONDS = 2.0  # a shorter remainder, below the shortest scene of training, joins the stretch before it
@@ -165,3 +165,16 @@ class Processor:
             return log_mel(fit(waveform_S, self._window_S, self.policy.short), self.front_end)
         short = self._shortest_S - len(waveform_S)
         return log_mel(np.pad(waveform_S, (0, short)) if short > 0 else waveform_S, self.front_end)
+
+
+def join_windows(encoded: Sequence[Encoded]) -> Encoded:
+    """The encoded consecutive windows of a clip as a whole: tokens and steps in order, of clip scores the highest."""
+    if len(encoded) == 1:
+        return encoded[0]
+    events = [window.event_scores_TE for window in encoded if window.event_scores_TE is not None]
+    return Encoded(
+        np.concatenate([window.audio_KD for window in encoded]),
+        np.max([window.clip_scores_C for window in encoded], 0),
+        np.concatenate([window.step_scores_TC for window in encoded]),
+        np.concatenate(events) if events else None,
+    )

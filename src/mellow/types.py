@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-__all__ = ["Answer", "Clip", "Encoded", "Example", "StopReason", "WindowAnswer"]
+__all__ = ["Answer", "Clip", "Encoded", "Example", "Scores", "StopReason", "WindowAnswer"]
 
 StopReason = Literal["end", "length", "choice", "abstained"]
 
@@ -45,19 +44,6 @@ class Encoded:
     step_scores_TC: np.ndarray
     event_scores_TE: np.ndarray | None = None
 
-    @staticmethod
-    def join(windows: Sequence[Encoded]) -> Encoded:
-        """The consecutive windows of one clip as a whole: tokens and steps in order, of clip scores the highest."""
-        if len(windows) == 1:
-            return windows[0]
-        events = [window.event_scores_TE for window in windows if window.event_scores_TE is not None]
-        return Encoded(
-            np.concatenate([window.audio_KD for window in windows]),
-            np.max([window.clip_scores_C for window in windows], 0),
-            np.concatenate([window.step_scores_TC for window in windows]),
-            np.concatenate(events) if events else None,
-        )
-
 
 @dataclass(frozen=True)
 class Example:
@@ -77,6 +63,18 @@ class Example:
     task: str = ""
     group: str = ""
     heard: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How likely a model finds each option, in the order given; nothing is weighted or normalised yet.
+
+    with_audio: the mean log-likelihood of the option's tokens, its end mark included, after the clips and the question.
+    without_audio: the same after the question alone; a `ChoiceRule` takes `prior_weight` times this off.
+    """
+
+    with_audio: tuple[float, ...]
+    without_audio: tuple[float, ...]
 
 
 @dataclass(frozen=True)

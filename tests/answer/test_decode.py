@@ -15,12 +15,11 @@ from mellow.answer.decode import (
     ROWS_AT_ONCE,
     Completion,
     DecodingOptions,
-    complete,
+    generate,
     log_softmax,
     next_tokens,
-    read,
+    prefill,
     score_continuations,
-    steps,
 )
 from mellow.engines.interface import Cache
 from mellow.errors import QuestionError
@@ -81,8 +80,8 @@ def scripted(answers: dict[int, list[int]]) -> Callable[[History], np.ndarray]:
 
 
 def answer(engine: Fake, prompts: Sequence[Sequence[int]], decoding: DecodingOptions | None = None) -> list[Completion]:
-    logits_BV, cache = read(engine, [engine.embed(prompt) for prompt in prompts])
-    return complete(engine, logits_BV, cache, stop_ids=(STOP,), decoding=decoding or DecodingOptions(max_new_tokens=9))
+    logits_BV, cache = prefill(engine, [engine.embed(prompt) for prompt in prompts])
+    return generate(engine, logits_BV, cache, stop_ids=(STOP,), decoding=decoding or DecodingOptions(max_new_tokens=9))
 
 
 # --- ends -----------------------------------------------------------------------------------------------------------
@@ -124,8 +123,8 @@ def test_an_answer_that_ends_with_its_last_allowed_token_ends() -> None:
 
 def test_steps_stop_when_nobody_asks_for_more() -> None:
     engine = Fake(scripted({1: [5] * 9}))
-    logits_BV, cache = read(engine, [np.array([[1.0]], np.float32)])
-    running = steps(engine, logits_BV, cache, stop_ids=(STOP,), decoding=DecodingOptions())
+    logits_BV, cache = prefill(engine, [np.array([[1.0]], np.float32)])
+    running = decode.decode(engine, logits_BV, cache, stop_ids=(STOP,), decoding=DecodingOptions())
     assert [next(running), next(running)] == [{0: 5}, {0: 5}]
     assert engine.batches == [1, 1]
 
@@ -142,9 +141,9 @@ def test_a_batch_of_prompts_of_any_length_answers_as_each_alone(decoding: Decodi
 
 def test_prompts_are_padded_on_the_left_and_go_on_behind_a_cache() -> None:
     engine = Fake(hashed)
-    _, cache = read(engine, [np.array([[3.0], [4.0]], np.float32)] * 2)
+    _, cache = prefill(engine, [np.array([[3.0], [4.0]], np.float32)] * 2)
     assert cache.mask_BL.tolist() == [[1, 1], [1, 1]]
-    logits_BV, longer = read(engine, [np.array([[5.0]], np.float32), np.array([[6.0], [7.0]], np.float32)], cache)
+    logits_BV, longer = prefill(engine, [np.array([[5.0]], np.float32), np.array([[6.0], [7.0]], np.float32)], cache)
     assert longer.mask_BL.tolist() == [[1, 1, 0, 1], [1, 1, 1, 1]]
     np.testing.assert_allclose(logits_BV, [hashed((3, 4, 5)), hashed((3, 4, 6, 7))], rtol=1e-6)
     assert cache.state == [(3, 4), (3, 4)]  # a value: not changed
@@ -214,7 +213,7 @@ def test_scores_are_mean_log_likelihoods_per_token() -> None:
     engine = Fake(hashed)
     rng = np.random.default_rng(0)
     continuations = [rng.integers(1, V, 1 + n % 5).tolist() for n in range(ROWS_AT_ONCE + 7)]
-    logits_BV, cache = read(engine, [np.array([[1.0], [2.0]], np.float32)])
+    logits_BV, cache = prefill(engine, [np.array([[1.0], [2.0]], np.float32)])
     (scores,) = score_continuations(engine, logits_BV, cache, [continuations])
     for score, ids in zip(scores, continuations, strict=True):
         alone = [log_softmax(hashed((1, 2, *ids[:n])))[token] for n, token in enumerate(ids)]
@@ -224,7 +223,7 @@ def test_scores_are_mean_log_likelihoods_per_token() -> None:
 
 def test_options_of_one_token_cost_no_pass() -> None:
     engine = Fake(hashed)
-    logits_BV, cache = read(engine, [np.array([[1.0]], np.float32)])
+    logits_BV, cache = prefill(engine, [np.array([[1.0]], np.float32)])
     score_continuations(engine, logits_BV, cache, [[[3], [4]]])
     assert engine.batches == [1]
 
@@ -233,10 +232,11 @@ def test_options_of_many_prompts_are_scored_together() -> None:
     engine = Fake(hashed)
     options = [[[3, 4], [5, 6]], [[7, 8], [9, 1], [2, 3]]]
     prompts = [np.array([[1.0], [2.0]], np.float32), np.array([[5.0]], np.float32)]
-    together = score_continuations(engine, *read(engine, prompts), options)
+    together = score_continuations(engine, *prefill(engine, prompts), options)
     assert engine.batches == [2, 5]  # one pass for all five
     for prompt, mine, scores in zip(prompts, options, together, strict=True):
-        np.testing.assert_allclose(scores, score_continuations(engine, *read(engine, [prompt]), [mine])[0], atol=1e-5)
+        (alone,) = score_continuations(engine, *prefill(engine, [prompt]), [mine])
+        np.testing.assert_allclose(scores, alone, atol=1e-5)
 
 
 def test_options_behind_a_long_past_are_scored_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,9 +244,9 @@ def test_options_behind_a_long_past_are_scored_a_few_at_a_time(monkeypatch: pyte
     prompt = [np.arange(1.0, 8.0, dtype=np.float32)[:, None]]
     options = [[[3, 4], [5, 6], [7, 8], [9, 1], [2, 3]]]
     engine = Fake(hashed)
-    (together,) = score_continuations(engine, *read(engine, prompt), options)
+    (together,) = score_continuations(engine, *prefill(engine, prompt), options)
     monkeypatch.setattr(decode, "POSITIONS_AT_ONCE", 15)
-    (apart,) = score_continuations(engine, *read(engine, prompt), options)
+    (apart,) = score_continuations(engine, *prefill(engine, prompt), options)
     assert engine.batches == [1, 5, 1, 2, 2, 1]
     np.testing.assert_allclose(apart, together)
 
@@ -255,7 +255,7 @@ def test_constrained_decoding_is_a_distribution_over_the_options() -> None:
     """Its probabilities sum to one, and are shares of the tokens that lead to some option, step by step."""
     engine = Fake(hashed)
     options = [[3, 4, 0], [3, 5, 0], [6, 0], [3, 5, 7, 0]]
-    prompt = read(engine, [np.array([[1.0], [2.0]], np.float32)])
+    prompt = prefill(engine, [np.array([[1.0], [2.0]], np.float32)])
     (scores,) = score_continuations(engine, *prompt, [options], within=True)
     assert np.exp(scores).sum() == pytest.approx(1)
 
@@ -271,7 +271,7 @@ def test_constrained_decoding_is_a_distribution_over_the_options() -> None:
 def test_equal_options_are_scored_once_and_have_one_score() -> None:
     """In whatever case they are written; the tokens of the first one count, so letters in front do not matter."""
     engine = Fake(hashed)
-    after = read(engine, [np.array([[1.0]], np.float32)])
+    after = prefill(engine, [np.array([[1.0]], np.float32)])
     options, ids = ["dog", "cat", "Dog", "cat"], [[3, 4], [5, 6], [7, 8], [9, 1]]
     (scores,) = score_options(engine, [options], [ids], after=after, rule=ChoiceRule())
     (distinct,) = score_continuations(engine, *after, [ids[:2]])

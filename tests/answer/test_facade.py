@@ -87,21 +87,21 @@ def test_a_clip_is_encoded_once_for_all_questions_about_it(
     tiny: Mellow, tone: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many batches they fill, open and closed ones."""
-    encoded: list[int] = []
+    encoded: list[Any] = []
     encode = tiny.engine.encode
 
-    def count(windows: Any) -> Any:
-        encoded.append(len(windows))
-        return encode(windows)
+    def count(mel_FM: Any) -> Any:
+        encoded.append(mel_FM)
+        return encode(mel_FM)
 
     monkeypatch.setattr(tiny.engine, "encode", count, raising=False)
     questions = [{"audio": tone(), "question": f"What is {n}?"} for n in range(BATCH + 1)]
     questions += [{"audio": tone(), "question": "Which?", "choices": ["dog", "rain"]}]
     assert len(tiny.ask_many(questions, decoding=DecodingOptions(max_new_tokens=1))) == BATCH + 2
-    assert encoded == [1]
+    assert len(encoded) == 1
     with pytest.raises(QuestionError, match="empty"):
         tiny.ask_many([*questions, {"audio": tone(), "question": " "}])
-    assert encoded == [1], "what cannot be asked is told before anything is heard"
+    assert len(encoded) == 1, "what cannot be asked is told before anything is heard"
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -586,3 +586,51 @@ def test_the_answer_of_a_stream_can_be_had_before_its_pieces(tiny: Mellow, tone:
 def test_a_stream_of_what_cannot_be_asked_is_refused_at_once(tiny: Mellow, tone: Any) -> None:
     with pytest.raises(QuestionError, match="empty"):
         tiny.encode(tone(440, 2.0)).stream(" ")
+
+
+# --- scores -----------------------------------------------------------------------------------------------------------
+
+
+def test_scores_are_the_mean_log_likelihoods_of_options(tiny: Mellow, tone: Any) -> None:
+    """Token by token along each option, with the audio in front of the question and without."""
+    engine, prompt = tiny.engine, tiny.processor.prompt
+    ear = tiny.encode(tone(440, 2.0), tone(900, 3.1))
+    found = ear.score("Which?", OPTIONS)
+    asked = prompt.question(prompt.write("Which?", OPTIONS))
+    for scores, prefix_LD in (
+        (found.with_audio, ear.prefixes[0]),
+        (found.without_audio, engine.embed(prompt.assemble(()).ids)),
+    ):
+        for score, option in zip(scores, OPTIONS, strict=True):
+            ids = prompt.answer(option)
+            whole_LD = np.concatenate([prefix_LD, engine.embed([*asked, *ids[:-1]])])
+            logits_BLV, _ = engine.forward(whole_LD[None], np.ones((1, len(whole_LD)), np.int64), None, every=True)
+            logs_LV = log_softmax(logits_BLV[0, -len(ids) :])
+            assert score == pytest.approx(np.mean([logs_V[token] for logs_V, token in zip(logs_LV, ids, strict=True)]))
+    assert found.with_audio != pytest.approx(found.without_audio)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.7])
+def test_a_choice_is_made_of_its_scores(tiny: Mellow, tone: Any, weight: float) -> None:
+    """Of a short clip, and of a long one: the scores are those of the stretch that decides."""
+    model = dataclasses.replace(tiny, rule=ChoiceRule(prior_weight=weight))
+    for clip in (tone(440, 2.0), tone(700, 95.0)):
+        ear = model.encode(clip)
+        scores = ear.score("Which?", OPTIONS)
+        rest = np.array(scores.with_audio) - weight * np.array(scores.without_audio)
+        answer = ear.ask("Which?", choices=OPTIONS)
+        assert answer.probabilities == pytest.approx(np.exp(log_softmax(rest)), rel=1e-5)
+    assert len(ear.views) > 1
+
+
+def test_scoring_leaves_the_rule_out_and_gives_equal_options_one_score(tiny: Mellow, tone: Any) -> None:
+    ear = tiny.encode(tone(440, 2.0))
+    plain = ear.score("Which?", ["dog", "rain", "Dog"])
+    other = dataclasses.replace(tiny, rule=ChoiceRule("decoding", prior_weight=2.0, temperature=9.0, abstain_below=1))
+    assert other.encode(tone(440, 2.0)).score("Which?", ["dog", "rain", "Dog"]) == plain
+    assert plain.with_audio[0] == plain.with_audio[2] != plain.with_audio[1]
+    for options in ([], ["dog"], ["dog", "dog"], ["dog", ""], None):
+        with pytest.raises(QuestionError, match="option"):
+            ear.score("Which?", options)  # type: ignore[arg-type]
+    with pytest.raises(QuestionError, match="The question is empty"):
+        ear.score(" ", OPTIONS)

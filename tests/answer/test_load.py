@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import json
 import logging
 import os
 import shutil
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import mellow
-from mellow.answer import prepare as merging
+from mellow.answer import prepare as preparing
 from mellow.answer.decode import DecodingOptions
 from mellow.answer.facade import Mellow
 from mellow.answer.load import model_directory
@@ -42,7 +42,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
 def test_two_part_models_and_graphs_are_answered_by_onnx_runtime(tiny_model_dir: Path) -> None:
     model = mellow.load(tiny_model_dir)
     assert isinstance(model.engine, OnnxEngine)
-    made = next(entry.path for entry in entries() if f"-{'int8'}-" in entry.name)
+    made = next(entry.path for entry in entries() if "-int8-" in entry.name)
     graphs = mellow.load(made)
     assert isinstance(graphs.engine, OnnxEngine)
     with pytest.raises(ModelError, match="are int8, not int4; export the model in int4"):
@@ -66,11 +66,27 @@ def test_torch_answers_where_it_is_asked_for(tiny_model_dir: Path, how: dict[str
     assert type(mellow.load(tiny_model_dir, **how).engine).__name__ == "TorchEngine"
 
 
+def test_full_checkpoints_are_answered_by_onnx_runtime_in_full_precision(cache: Path, published_dir: Path) -> None:
+    assert isinstance(mellow.load(published_dir).engine, OnnxEngine)
+    (entry,) = entries()
+    assert json.loads((entry.path / "config.json").read_text())["graphs"]["precision"] == "fp32"
+    assert isinstance(mellow.load(published_dir, engine="onnx", dtype="int8").engine, OnnxEngine)
+    assert len(entries()) == 2
+
+
 @pytest.mark.usefixtures("with_torch")
-def test_one_part_models_are_for_torch(published_dir: Path) -> None:
-    assert type(mellow.load(published_dir, device="cpu").engine).__name__ == "TorchEngine"
-    with pytest.raises(ModelError, match="in two parts, needs torch, not the engine onnx"):
-        mellow.load(published_dir, engine="onnx")
+def test_full_checkpoints_sound_the_same_to_both_engines(published_dir: Path, tone: Any) -> None:
+    exact = mellow.load(published_dir, engine="torch", device="cpu").encode(tone(440, 2.0)).prefixes[0]
+    found = mellow.load(published_dir).encode(tone(440, 2.0)).prefixes[0]
+    np.testing.assert_allclose(found, exact, atol=1e-4 * np.abs(exact).max())
+
+
+@pytest.mark.usefixtures("with_torch")
+def test_a_language_model_that_is_no_llama_needs_torch(tiny_model_dir: Path, tmp_path: Path) -> None:
+    settings = json.loads((tiny_model_dir / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**settings, "text_config": {"model_type": "gpt2"}}))
+    with pytest.raises(ModelError, match="whose language model is no Llama, needs torch, not the engine onnx"):
+        mellow.load(tmp_path, engine="onnx")
 
 
 @pytest.mark.parametrize(
@@ -107,14 +123,10 @@ def test_what_cannot_be(tiny_model_dir: Path, how: dict[str, Any], message: str)
 def test_where_torch_is_missing_that_is_told(
     tiny_model_dir: Path, name: str | None, how: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = builtins.__import__
-
-    def without_torch(what: str, *args: Any) -> Any:
-        if what.partition(".")[0] == "torch" or "torch_model" in (args[2] or ()):
-            raise ModuleNotFoundError("No module named 'torch'", name="torch")
-        return real(what, *args)
-
-    monkeypatch.setattr(builtins, "__import__", without_torch)
+    parts = ("mellow.engines.torch.", "mellow.importers.", "mellow.model.")
+    for module in [name for name in sys.modules if name.startswith(parts)]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "torch", None)  # its import fails
     with pytest.raises(ModelError) as caught:
         mellow.load(name or tiny_model_dir, **how)
     assert str(caught.value).startswith(words)
@@ -126,7 +138,7 @@ def test_both_engines_hear_and_read_the_same(tiny_model_dir: Path, tone: Any) ->
     exact = mellow.load(tiny_model_dir, engine="torch", device="cpu").encode(tone(440, 2.0))
     for dtype, bound in (("fp32", 1e-3), ("int8", 0.1)):
         ear = mellow.load(tiny_model_dir, dtype=dtype).encode(tone(440, 2.0))
-        assert ear.clips[0].words == exact.clips[0].words
+        assert ear.clips[0].tags == exact.clips[0].tags
         np.testing.assert_allclose(ear.prefixes[0], exact.prefixes[0], atol=bound * np.abs(exact.prefixes[0]).max())
 
 
@@ -146,12 +158,12 @@ def test_graphs_are_prepared_once_and_that_is_told(
     steps: list[tuple[str, int, int]] = []
     first = mellow.load(tiny_model_dir, progress=lambda *step: steps.append(step))
     (told,) = caplog.messages
-    assert told.startswith(f"Preparing {tiny_model_dir.name} for this computer ({'int8'}); it is kept in {cache}")
+    assert told.startswith(f"Preparing {tiny_model_dir.name} for this computer (int8); it is kept in {cache}")
     (total,) = {total for _, _, total in steps}
     assert 0 < total <= len(steps)
     assert sorted(done for _, done, _ in steps) == [done for _, done, _ in steps]
     caplog.clear()
-    monkeypatch.setattr(merging, "merge", None)
+    monkeypatch.setattr(preparing, "write_graphs", None)
     second = mellow.load(tiny_model_dir)
     assert caplog.messages == []
     assert second.ask(tone(), "What?", decoding=SHORT) == first.ask(tone(), "What?", decoding=SHORT)
@@ -240,6 +252,18 @@ def test_processes_that_start_at_once_prepare_once_and_none_loads_torch(
     ended = [(*process.communicate(timeout=500), process.returncode) for process in running]
     assert [(out, code) for out, _, code in ended] == [("[]\n", 0)] * 2, ended
     assert sum(err.count("Preparing") for _, err, _ in ended) == 1
+
+
+def test_a_full_checkpoint_is_prepared_and_answers_without_torch(
+    cache: Path, published_dir: Path, tone: Any, root: Path
+) -> None:
+    absent = ("torch", "transformers", "gguf", "onnx", "pydantic", "huggingface_hub")
+    code = f"import sys; sys.modules |= dict.fromkeys({absent})\n{CODE}"
+    environment = {**os.environ, "PYTHONPATH": str(root / "src")}
+    command = [sys.executable, "-c", code, str(published_dir), str(tone())]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("Preparing") == 1
 
 
 def test_the_model_is_named_as_it_was_asked_for(tiny: Mellow, tiny_model_dir: Path) -> None:

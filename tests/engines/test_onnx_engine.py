@@ -21,9 +21,9 @@ from mellow.engines.onnx.session import available_threads, open_session
 from mellow.errors import ModelError
 from mellow.graphs.graph import Graph, WeightMemory
 from mellow.graphs.write import PRECISIONS, write_graphs
+from mellow.processor import join_windows
 from mellow.text.tags import TagSettings
 from mellow.text.tokenizer import Tokenizer
-from mellow.types import Encoded
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
@@ -99,7 +99,7 @@ def test_ced_hears_windows_of_any_length(engine: OnnxEngine, exact: TorchEngine,
 def test_windows_are_joined_as_torch_joins_them(random_model: Any, encoder: str) -> None:
     model = random_model(encoder)
     windows = [mel(1001, 1), mel(1001, 2), mel(1001 if encoder == "htsat" else 90, 3)]
-    exact, found = (Encoded.join([e.encode(m) for m in windows]) for e in (TorchEngine(model), in_memory(model)))
+    exact, found = (join_windows([e.encode(m) for m in windows]) for e in (TorchEngine(model), in_memory(model)))
     assert_close(found.audio_KD, exact.audio_KD, 1e-4)
     assert_close(found.clip_scores_C, exact.clip_scores_C, 1e-4)
 
@@ -292,14 +292,15 @@ def test_the_graphs_are_sound_onnx(graphs: Path) -> None:
         assert {output.name for output in graph.output} <= made
 
 
-@pytest.mark.parametrize("reach", [None, 5.0])
+@pytest.mark.parametrize("clip_value", [None, 5.0])
 @pytest.mark.parametrize("bits", [8, 16])
-def test_a_bias_is_added_however_activations_are_rounded(bits: int, reach: float | None) -> None:
+def test_a_bias_is_added_however_activations_are_rounded(bits: int, clip_value: float | None) -> None:
     rng = np.random.default_rng(0)
     weight, bias, x = (rng.standard_normal(shape).astype(np.float32) for shape in ((32, 64), (32,), (3, 64)))
     memory = WeightMemory()
     graph = Graph({}, memory, bits=bits)
-    name = graph.linear(graph.input("x", ["rows", 64]), "weight", weight, bias=graph.weight("bias", bias), reach=reach)
+    x_name, bias_name = graph.input("x", ["rows", 64]), graph.weight("bias", bias)
+    name = graph.linear(x_name, "weight", weight, bias=bias_name, clip_value=clip_value)
     graph.output(graph.op("Identity", name, out="y"), ["rows", 32])
     session = open_session(graph.model(), threads=1, arrays=memory.arrays)
     assert_close(session.run(["y"], {"x": x})[0], x @ weight.T + bias, 0.03)
@@ -310,7 +311,7 @@ def test_products_avoid_the_known_errors_of_onnx_runtime() -> None:
     graph = Graph({}, WeightMemory(), bits=8)
     x = graph.input("x", ["rows", 64])
     for outputs in (24, 96):
-        graph.linear(x, f"weight.{outputs}", np.ones((outputs, 64), np.float32), reach=1.0)
+        graph.linear(x, f"weight.{outputs}", np.ones((outputs, 64), np.float32), clip_value=1.0)
     graph.product(x, "blocks", np.ones((24, 64), np.float32), bits=4)
     nodes = onnx.load_model_from_string(graph.model()).graph.node
     kinds = [node.op_type for node in nodes]

@@ -1,4 +1,4 @@
-"""The compact projection: pooling, its start as words, gradients; tokens of cached features equal those of a forward."""
+"""The compact projection: pooling, its start as words, gradients; cached features give the tokens of a forward."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mellow.engines.interface import Engine
+from mellow.processor import join_windows
 from mellow.text.prompt import ClipTokens
 from mellow.text.tags import AudioTags
 from mellow.types import Encoded
@@ -34,7 +35,7 @@ class EncodedClip:
 
 def encode_clip(engine: Engine, windows: Sequence[np.ndarray], tags: AudioTags | None) -> EncodedClip:
     """Encode the log-mel windows (F, M) of one clip, in order, and write its tags."""
-    encoded = Encoded.join([engine.encode(mel_FM) for mel_FM in windows])
+    encoded = join_windows([engine.encode(mel_FM) for mel_FM in windows])
     if tags is None:
         return EncodedClip(encoded)
     ids = tags.ids(encoded.clip_scores_C, encoded.step_scores_TC, encoded.event_scores_TE)

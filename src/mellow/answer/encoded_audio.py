@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from mellow.answer.choose import ChoiceRule
+from mellow.answer.choose import ChoiceRule, decide
 from mellow.answer.decode import DecodingOptions, batches, decode, prefill
 from mellow.answer.encode import EncodedClip
 from mellow.answer.pipeline import Pipeline, as_decoding, as_rule
-from mellow.answer.views import EncodedView, merge_choices, merge_texts, stamp
+from mellow.answer.views import EncodedView, merge_choices, merge_texts, stamp, surest
 from mellow.engines.interface import Cache
 from mellow.errors import QuestionError
 from mellow.text.options import find_options
 from mellow.text.question import as_options
-from mellow.types import Answer
+from mellow.types import Answer, Scores
 
 __all__ = ["EncodedAudio", "Stream"]
 
@@ -114,6 +114,26 @@ class EncodedAudio:
                 answers += self.model._complete(*after, decoding)
         merged = merge_choices(self.views, options, answers) if options else merge_texts(self.views, answers)
         return replace(merged, seconds=time.perf_counter() - began + self._first())
+
+    def score(self, question: str, options: Iterable[str]) -> Scores:
+        """How likely the model finds each option with and without the audio, before any prior weight.
+
+        options: at least two; equal ones have equal scores.
+        Of a long clip that is asked about stretch by stretch, the scores are those of the stretch that decides in
+        `ask`, by likelihood and with the model's own rule.
+        Raises QuestionError.
+        """
+        given = as_options(options)
+        embeds_LD = self.model._question(question, given, len(self.clips))
+        if not given:
+            raise QuestionError("There are no options to score; give at least two.")
+        rule = replace(self.model.rule, by="likelihood")
+        (prior,) = self.model._without_audio([given], [embeds_LD], rule)
+        found: list[np.ndarray] = []
+        for after in self._read(embeds_LD, given):
+            found += self.model._scores([given] * len(after[0]), after, rule)
+        decided = [decide(given, score - rule.prior_weight * prior, rule) for score in found]
+        return Scores(*(tuple(map(float, score)) for score in (found[surest(given, decided)], prior)))
 
     def stream(self, question: str, *, decoding: DecodingOptions | None = None) -> Stream:
         """The text of `ask` for a question without options, in pieces as it is decoded.

@@ -103,11 +103,11 @@ def check_names(*, engine: str, device: str, dtype: str, threads: int | None) ->
         ("precision", dtype, ("auto", *PRECISIONS, *TORCH_ONLY)),
     ):
         if asked not in known:
-            raise ModelError(f"There is no {what} {asked!r}; use {', '.join(known[:-1])} or {known[-1]}.")
+            raise ModelError(f"There is no {what} {shown(asked)}; use {', '.join(known[:-1])} or {known[-1]}.")
     if not DEVICE.fullmatch(str(device)):
-        raise ModelError(f"There is no device {device!r}; use auto, cpu, cuda or mps.")
+        raise ModelError(f"There is no device {shown(device)}; use auto, cpu, cuda or mps.")
     if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
-        raise ModelError(f"There cannot be {threads!r} threads; give 1 to {MOST_THREADS}, or none to use all cores.")
+        raise ModelError(f"There cannot be {shown(threads)} threads; give 1 to {MOST_THREADS}, or none for all cores.")
 
 
 def model_directory(name: str | Path) -> Path:

@@ -116,8 +116,7 @@ class Pipeline:
         rule: ChoiceRule,
     ) -> Iterator[Answer]:
         """Choices for a batch of prefilled prompts; priors: from `_priors`."""
-        continuations = [self.processor.prompt.options(texts) for texts in options]
-        scores = score_options(self.engine, options, continuations, after=after, rule=rule)
+        scores = self._scores(options, after, rule)
         for texts, score, prior, tokens in zip(options, scores, priors, _tokens(after[1]), strict=True):
             chosen = decide(texts, score if prior is None else score - rule.prior_weight * prior, rule)
             yield replace(chosen, prompt_tokens=tokens)
@@ -128,8 +127,20 @@ class Pipeline:
         """Scores of the options of each embedded question (L, D) without audio; None where they have no weight."""
         if not rule.prior_weight:
             return [None] * len(questions)
+        return self._without_audio(options, questions, rule)
+
+    def _without_audio(
+        self, options: Sequence[Sequence[str]], questions: Sequence[np.ndarray], rule: ChoiceRule
+    ) -> list[np.ndarray]:
+        """Scores of the options of each embedded question (L, D) without audio."""
         prefix_LD = self.engine.embed(self.processor.prompt.assemble(()).ids)
         after = prefill(self.engine, [np.concatenate([prefix_LD, embeds_LD]) for embeds_LD in questions])
+        return self._scores(options, after, rule)
+
+    def _scores(
+        self, options: Sequence[Sequence[str]], after: tuple[np.ndarray, Cache], rule: ChoiceRule
+    ) -> list[np.ndarray]:
+        """Scores of the options of each of a batch of prompts that have been read."""
         continuations = [self.processor.prompt.options(texts) for texts in options]
         return score_options(self.engine, options, continuations, after=after, rule=rule)
 

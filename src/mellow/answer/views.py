@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from mellow.answer.encode import EncodedClip
 from mellow.types import Answer, WindowAnswer
 
-__all__ = ["EncodedView", "merge_choices", "merge_texts", "pair", "stamp"]
+__all__ = ["EncodedView", "merge_choices", "merge_texts", "pair", "stamp", "surest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +58,15 @@ def merge_choices(views: Sequence[EncodedView], options: Sequence[str], answers:
     """The choice of the most confident view; of yes and no, that of the view with the highest probability of yes."""
     if len(answers) == 1:
         return answers[0]
+    return _of_all(answers[surest(options, answers)], views, answers)
+
+
+def surest(options: Sequence[str], answers: Sequence[Answer]) -> int:
+    """Which view's choice counts: that of the surest view; of yes and no, that of the view that is surest of yes."""
     lowered = [option.lower() for option in options]
-    if set(lowered) == {"yes", "no"}:
-        yes = lowered.index("yes")
-        return _of_all(max(answers, key=lambda answer: answer.probabilities[yes]), views, answers)
-    return _of_all(max(answers, key=lambda answer: max(answer.probabilities)), views, answers)
+    yes = lowered.index("yes") if set(lowered) == {"yes", "no"} else None
+    sure = [max(answer.probabilities) if yes is None else answer.probabilities[yes] for answer in answers]
+    return sure.index(max(sure))
 
 
 def _of_all(merged: Answer, views: Sequence[EncodedView], answers: Sequence[Answer]) -> Answer:

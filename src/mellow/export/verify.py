@@ -141,8 +141,8 @@ def peak_megabytes(graphs: str | Path) -> float | None:
     """Most memory, in MB, of a process of its own that opens the graphs and reads 100 rows; None where none tells."""
     code = (
         "import sys, numpy as np; from mellow.engines.onnx.engine import OnnxEngine; e = OnnxEngine.load(sys.argv[1]);"
-        "mel = np.zeros((1001, e.encoder.get_inputs()[0].shape[2]), np.float32); e.encode([mel]);"
-        "x = np.zeros((1, 100, e.sizes['width']), np.float32);"
+        "mel = np.zeros((1001, e.encoder.get_inputs()[0].shape[2]), np.float32); e.encode(mel);"
+        "x = np.zeros((1, 100, e.sizes.width), np.float32);"
         "e.forward(x, np.ones((1, 100), np.int64), None);"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
@@ -173,4 +173,4 @@ def _logits(model: Pipeline, prefix_LD: np.ndarray, question: str, clips: int, p
 
 def _asked(model: Pipeline, question: str, clips: int) -> np.ndarray:
     text = model.processor.question(question, clips=clips)
-    return model.engine.embed(model.processor.prompt.question(text), np.zeros((0, 0), np.float32))
+    return model.engine.embed(model.processor.prompt.question(text))

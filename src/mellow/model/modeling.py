@@ -19,6 +19,7 @@ from mellow.events import StepClock
 from mellow.model.build import build_encoder, build_events, build_mapper
 from mellow.model.configuration import MellowConfig
 from mellow.model.encoder import EncoderOutput
+from mellow.processor import join_windows
 from mellow.text.prompt import AUDIO, CLIP, IGNORE, ClipTokens, expand
 from mellow.text.tags import AudioTags, TagSettings
 from mellow.text.tokenizer import Tokenizer
@@ -53,7 +54,7 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
     base_model_prefix = "mellow"
     main_input_name = "input_ids"
     _supports_sdpa = True
-    _keys_to_ignore_on_load_missing: ClassVar[list[str]] = [r"num_batches_tracked$"]
+    _keys_to_ignore_on_load_missing: ClassVar[list[str]] = [r"\.num_batches_tracked$"]
     _no_split_modules: ClassVar[list[str]] = ["LlamaDecoderLayer", "GPT2Block"]
 
     def __init__(self, config: MellowConfig) -> None:
@@ -68,9 +69,10 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Parts initialise themselves; only the counters of batch norms, which no checkpoint holds, are set here."""
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.num_batches_tracked is not None:
-            module.num_batches_tracked.zero_()
+        """Parts initialise themselves; only batch norms' counters, which checkpoints leave out, begin at zero."""
+        counter = getattr(module, "num_batches_tracked", None)
+        if counter is not None and not getattr(counter, "_is_hf_initialized", False):
+            counter.zero_()
 
     def train(self, mode: bool = True) -> MellowForConditionalGeneration:
         """As every module's, but a frozen encoder stays as it is: its batch norms would learn from each batch."""
@@ -110,7 +112,7 @@ class MellowForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type:
         audio_KD = torch.cat([audio for audio, _ in parts])
         if self.tags is None:
             return audio_KD, []
-        clip = Encoded.join([scores.numpy() for _, scores in parts])
+        clip = join_windows([scores.numpy() for _, scores in parts])
         return audio_KD, self.tags.ids(clip.clip_scores_C, clip.step_scores_TC, clip.event_scores_TE)
 
     def embed(self, expanded_ids_BL: torch.Tensor, audio_ND: torch.Tensor | None = None) -> torch.Tensor:
