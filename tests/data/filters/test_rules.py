@@ -91,6 +91,11 @@ def test_world_knowledge(question: str) -> None:
         "What does it sound like?",
         "How does the gunshot sound different from the background conversations?",
         "What material is being struck?",
+        "What is the pitch?",
+        "What does the engine sound like?",
+        "What kind of noise is the drill making?",
+        "What is the purpose of the bell?",
+        "What is the difference between the first bark and the second bark?",
         "What is the purpose of the sound of water pouring from a faucet?",
         "What is the significance of the bell in the recording?",
         "Why do birds sing?",  # those in the clip, or all: no rule can tell
