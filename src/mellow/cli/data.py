@@ -11,6 +11,7 @@ import typer
 from mellow.cli import data_audit, data_build, data_show, data_sources, data_statistics
 from mellow.cli.console import Quiet, finite, say, show_logs
 from mellow.cli.data_sounds import sounds
+from mellow.cli.data_synthesize import synthesize
 from mellow.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ app.command("statistics")(data_statistics.statistics)
 
 @app.callback()
 def group() -> None:
-    """Generate, audit and look at training data."""
+    """Make, audit and look at training data."""
 
 
 @app.command()
@@ -133,6 +134,9 @@ def compose(
             Console().print(table(split, numbers))
     examples = out_dir / "train.jsonl"
     say(f"Wrote the examples to {out_dir}; to train on them, set data.examples in a recipe to {examples}.")
+
+
+app.command()(synthesize)
 
 
 def table(split: str, numbers: Mapping[str, Any]) -> Table:
