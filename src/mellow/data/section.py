@@ -32,7 +32,8 @@ class Section:
 
     def to_json(self) -> dict[str, Any]:
         made: dict[str, Any] = {"title": self.title, "rows": {name: dict(row) for name, row in self.rows.items()}}
-        return made | {name: value for name in ("note", "examples") if (value := getattr(self, name))}
+        more = {"note": self.note, "examples": list(self.examples)}
+        return made | {name: value for name, value in more.items() if value}
 
     def cell(self, row: str, column: str) -> str:
         """A value as a reader sees it, or ''."""

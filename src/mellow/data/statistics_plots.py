@@ -54,7 +54,7 @@ def _audio_words(statistics: Statistics, type_: str) -> Figure | None:
                 panels.append((f"{KINDS.get(kind, kind)}: {part}s", found))
     if not panels:
         return None
-    figure, axes = _panels(len(panels), f"Audio words {type_}".strip())
+    figure, axes = _panels(len(panels), f"Audio words, {type_}".removesuffix(", "))
     for ax, (title, found) in zip(axes, panels, strict=True):
         _bars(ax, title, [w for _, w in found], [c for c, _ in found], [COLOURS[groups[w]] for _, w in found])
         ax.set_xlabel("occurrences")
@@ -64,19 +64,20 @@ def _audio_words(statistics: Statistics, type_: str) -> Figure | None:
 
 
 def _apart(statistics: Statistics, first: str, other: str) -> Figure | None:
-    panels = []
+    panels: list[tuple[str, str, str, Sequence[tuple[str, float]]]] = []
     for kind in statistics.kinds:
         for part in PARTS:
-            _, more = words_apart(statistics.counts(first, kind, part), statistics.counts(other, kind, part), SHOWN)
-            if more:
-                panels.append((f"{KINDS.get(kind, kind)}: {part}s", more))
+            counts = (statistics.counts(first, kind, part), statistics.counts(other, kind, part))
+            lacking, more = words_apart(*counts, SHOWN)
+            title = f"{KINDS.get(kind, kind)}: {part}s"
+            panels += [(f"{title}, only in {other}", "occurrences", COLOURS[1], lacking)] if lacking else []
+            panels += [(f"{title}, more often", "times as frequent", COLOURS[0], more)] if more else []
     if not panels:
         return None
     figure, axes = _panels(len(panels), f"Words of {other} beside {first}")
-    for ax, (title, more) in zip(axes, panels, strict=True):
-        _bars(ax, title, [w for w, _ in more], [times for _, times in more], [COLOURS[0]] * len(more))
-        ax.axvline(1, color="#888888", linewidth=0.8)
-        ax.set_xlabel("times as frequent")
+    for ax, (title, unit, colour, found) in zip(axes, panels, strict=True):
+        _bars(ax, title, [word for word, _ in found], [length for _, length in found], [colour] * len(found))
+        ax.set_xlabel(unit)
     return figure
 
 
@@ -97,6 +98,6 @@ def _bars(ax: Axes, title: str, names: Sequence[str], lengths: Sequence[float], 
     places = range(len(names))
     ax.barh(places, lengths, color=colours)
     ax.set_yticks(places, names)
-    ax.invert_yaxis()
+    ax.set_ylim(SHOWN - 0.5, -0.5)  # as many places in every panel
     ax.set_title(title, fontsize=11)
     ax.spines[["top", "right"]].set_visible(False)
