@@ -49,7 +49,27 @@ def test_of_several_the_likest_folder(tmp_path: Path) -> None:
     root = root_with(tmp_path, "b/test/x.wav", "a/val/x.wav", "a/val/x.flac")
     assert root.find("A/test/x.wav") == "b/test/x.wav"
     assert root.find("a/val/x.wav") == "a/val/x.wav"
-    assert root.find("x.wav") == "a/val/x.flac"
+    assert root.find("a/x.wav") == "a/val/x.flac"
+
+
+def test_clips_of_one_name_in_two_splits(tmp_path: Path) -> None:
+    """Never the clip of another split, nor one of two when the table does not say which."""
+    root = root_with(tmp_path, "clotho/development/Bus.wav", "clotho/evaluation/Bus.wav", "clotho/evaluation/Dog.wav")
+    assert root.find("ClothoV21/development/Bus.wav") == "clotho/development/Bus.wav"
+    assert root.find("ClothoV21/evaluation/Bus.wav") == "clotho/evaluation/Bus.wav"
+    assert root.find("ClothoV21/validation/Bus.wav") is None
+    assert root.find("ClothoV21/development/Dog.wav") is None
+    assert root.find("ClothoAQA/audio_files/Bus.wav") is None
+    assert root.find("ClothoAQA/audio_files/Dog.wav") == "clotho/evaluation/Dog.wav"
+    own = root_with(tmp_path / "own", "ClothoAQA/audio_files/Bus.wav", "clotho/evaluation/Bus.wav")
+    assert own.find("ClothoAQA\\audio_files\\Bus.wav") == "ClothoAQA/audio_files/Bus.wav"
+    assert root_with(tmp_path / "flat", "Bus.wav").find("ClothoV21/validation/Bus.wav") == "Bus.wav"
+
+
+def test_a_blank_before_the_extension_is_another_clip(tmp_path: Path) -> None:
+    root = root_with(tmp_path, "Knocking.wav")
+    assert root.find("ClothoV21/validation/Knocking .wav") is None
+    assert root.find("ClothoV21/development/Knocking.wav") == "Knocking.wav"
 
 
 def test_links_that_lead_back(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import soundfile
 
+from mellow.data.records import Split
+from mellow.data.sources.spec import SPLIT_WORDS
 from mellow.errors import DataError
 
 __all__ = ["AudioRoot", "clip_key", "clip_path"]
@@ -31,12 +33,24 @@ def clip_path(name: str, *, where: str) -> str:
 
 
 def clip_key(name: str) -> str:
-    """What names of one clip have in common, whatever their folder, extension, `Y` prefix, outer blanks or accents."""
+    """What names of one clip have in common, whatever their folder, extension, `Y` prefix, outer blanks or accents.
+
+    A blank before the extension counts: Clotho has a `Knocking.wav` and a `Knocking .wav`, of different splits.
+    """
     base = unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2]).strip()
     stem, _, extension = base.rpartition(".")
     if stem and extension.lower() in EXTENSIONS:
-        base = stem.strip()
+        base = stem
     return base[1:] if YOUTUBE.fullmatch(base) else base
+
+
+def _folders(path: str) -> list[str]:
+    return path.lower().split("/")[:-1]
+
+
+def _split(path: str) -> Split | None:
+    """The split that the innermost folder with such a name tells."""
+    return next((SPLIT_WORDS[name] for name in reversed(_folders(path)) if name in SPLIT_WORDS), None)
 
 
 class AudioRoot:
@@ -71,13 +85,19 @@ class AudioRoot:
         return {key: tuple(sorted(paths)) for key, paths in found.items()}
 
     def find(self, name: str) -> str | None:
-        """Where a clip lies below the root, or None; of several, the one whose folders are most like those named."""
-        paths = self.by_key.get(clip_key(name), ())
-        if len(paths) < 2:
-            return paths[0] if paths else None
+        """Where a clip lies below the root, or None; of several, the one whose folders are most like those named.
+
+        Clotho has clips of one name in two splits: a clip in the folder of another split is not the one, and where
+        the folders do not tell which of two it is, neither is.
+        """
         wanted = name.replace("\\", "/")
-        folders = set(wanted.split("/")[:-1])
-        return min(paths, key=lambda path: (path != wanted, -len(folders & set(path.split("/")[:-1])), path))
+        split = _split(wanted)
+        paths = [path for path in self.by_key.get(clip_key(name), ()) if len({split, _split(path)} - {None}) < 2]
+        if wanted in paths:
+            return wanted
+        shared = [len(set(_folders(wanted)) & set(_folders(path))) for path in paths]
+        best = [path for path, count in zip(paths, shared, strict=True) if count == max(shared)]
+        return min(best) if len({_split(path) for path in best}) == 1 else None
 
     def seconds(self, path: str) -> float | None:
         """The length that a clip's header tells, or None where libsndfile cannot read it."""

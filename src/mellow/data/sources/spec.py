@@ -14,11 +14,21 @@ from typing import Any
 from mellow.data.records import Split
 from mellow.errors import DataError
 
-__all__ = ["PaperCount", "SourceSpec", "TableSpec", "paper_counts", "paper_hours", "sources", "spec", "split_of"]
+__all__ = [
+    "SPLIT_WORDS",
+    "PaperCount",
+    "SourceSpec",
+    "TableSpec",
+    "paper_counts",
+    "paper_hours",
+    "sources",
+    "spec",
+    "split_of",
+]
 
-SPLITS: dict[str, Split] = {"train": "train", "training": "train", "development": "train", "dev": "train"}
-SPLITS |= {"val": "val", "valid": "val", "validation": "val"}
-SPLITS |= {"test": "test", "testing": "test", "evaluation": "test", "eval": "test"}
+SPLIT_WORDS: dict[str, Split] = {"train": "train", "training": "train", "development": "train", "dev": "train"}
+SPLIT_WORDS |= {"val": "val", "valid": "val", "validation": "val"}
+SPLIT_WORDS |= {"test": "test", "testing": "test", "evaluation": "test", "eval": "test"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,7 @@ class TableSpec:
 
     match: endings of paths by which it is known on disk, in small letters; the file name where none are given.
     rows, clips: how many it holds; kept: records that are made of it; None where we have not counted them.
+    misnamed: clips whose names are not those of the files, so that the paper counts without their rows.
     """
 
     file: str
@@ -35,6 +46,7 @@ class TableSpec:
     rows: int | None = None
     clips: int | None = None
     kept: int | None = None
+    misnamed: tuple[str, ...] = ()
     sha256: str = ""
 
     def matches(self, path: str) -> bool:
@@ -76,12 +88,17 @@ def _load(name: str) -> dict[str, Any]:
     return tomllib.loads(files("mellow.data.sources").joinpath(name).read_text(encoding="utf-8"))
 
 
+def _table(row: dict[str, Any]) -> TableSpec:
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    return TableSpec(**fields)
+
+
 @cache
 def sources() -> dict[str, SourceSpec]:
     """All sources by name, in the order in which they are listed."""
     found = {}
     for row in _load("sources.toml")["source"]:
-        tables = tuple(TableSpec(**{**table, "match": tuple(table.get("match", ()))}) for table in row.pop("tables"))
+        tables = tuple(map(_table, row.pop("tables")))
         reader, notes = row.pop("reader", row["name"]), tuple(row.pop("notes", ()))
         found[row["name"]] = SourceSpec(**row, tables=tables, reader=reader, notes=notes)
     return found
@@ -114,7 +131,7 @@ def paper_hours() -> dict[str, Any]:
 def split_of(path: str | Path) -> Split:
     """The split that a file's name tells; DataError where it tells none or two."""
     words = re.split(r"[^a-z0-9]+", Path(path).name.lower())
-    found = {SPLITS[word] for word in words if word in SPLITS}
+    found = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
     if len(found) != 1:
         raise DataError(f"The name of {path} does not tell its split; say whether it is train, val or test.")
     return found.pop()
