@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mellow.cli import data_build, data_sources
+from mellow.cli import data_audit, data_build, data_show, data_sources, data_statistics
 from mellow.cli.console import Quiet, finite, say, show_logs
 from mellow.cli.progress import progress_bar
 
@@ -19,14 +19,17 @@ __all__ = ["app"]
 
 MOST = 100_000_000  # scenes or examples
 
-app = typer.Typer(help="Generate training data.", rich_markup_mode=None)
+app = typer.Typer(help="Generate, audit and look at training data.", rich_markup_mode=None)
+app.command("audit")(data_audit.audit)
 app.command("build")(data_build.build)
+app.command("show")(data_show.show)
 app.command("sources")(data_sources.sources)
+app.command("statistics")(data_statistics.statistics)
 
 
 @app.callback()
 def group() -> None:
-    """Generate training data."""
+    """Generate, audit and look at training data."""
 
 
 @app.command()

@@ -55,18 +55,18 @@ def columns_of(section: Section) -> list[str]:
 
 
 def beside(sections: Sequence[Section], names: Sequence[str]) -> Section:
-    """The same part of several data sets as one: every column once for each of them."""
-    first = sections[0]
+    """The same part of several data sets as one: a column for each of them, or, of several columns, a row for each."""
+    first = next((section for section in sections if section.rows), sections[0])
+    is_single = all(len(columns_of(section)) <= 1 for section in sections)
     rows: dict[str, dict[str, Value]] = {}
-    columns = list(dict.fromkeys(column for section in sections for column in columns_of(section)))
     for row in dict.fromkeys(name for section in sections for name in section.rows):
-        rows[row] = {
-            f"{column} ({name})": section.rows[row][column]
-            for column in columns
-            for section, name in zip(sections, names, strict=True)
-            if column in section.rows.get(row, {})
-        }
-    shares = frozenset(f"{column} ({name})" for column in first.shares for name in names)
+        for section, name in zip(sections, names, strict=True):
+            values = section.rows.get(row)
+            if values is not None and is_single:
+                rows.setdefault(row, {})[name] = next(iter(values.values()))
+            elif values is not None:
+                rows[f"{row} ({name})"] = dict(values)
+    shares = frozenset(names) if is_single and first.shares else frozenset().union(*(s.shares for s in sections))
     examples = tuple(
         f"{name}: {example}" for section, name in zip(sections, names, strict=True) for example in section.examples
     )

@@ -20,6 +20,8 @@ LAST_MARK = re.compile(r"(?:options?|choices)?\s*:?\s*[(\[]?(?:\b[A-Za-z0-9][)\]
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 ENDINGS = ("ing", "ies", "ied", "es", "ed", "s")
 YES_NO = ("yes", "no")
+LONGEST_YES_NO = 8  # characters
+LONGEST_MARK = 24  # characters of what stands before the first option
 
 
 def read_list(package: str, name: str) -> frozenset[str]:
@@ -76,7 +78,7 @@ def sentences(text: str) -> list[str]:
 
 def is_yes_no(record: Record) -> bool:
     """Whether a question is answered with one of the words yes and no."""
-    return record.answer.strip(" .!").lower() in YES_NO
+    return len(record.answer) <= LONGEST_YES_NO and record.answer.strip(" .!").lower() in YES_NO
 
 
 @lru_cache(maxsize=4096)
@@ -88,8 +90,13 @@ def options_in(question: str) -> tuple[str, ...]:
 def options_of(record: Record) -> tuple[str, ...]:
     """What a question lets one choose from, without letters: its choices, options in its text, or yes and no."""
     if record.choices:
-        return tuple(without_letter(choice) for choice in record.choices)
+        return _without_letters(record.choices)
     return options_in(record.question) or (YES_NO if is_yes_no(record) else ())
+
+
+@lru_cache(maxsize=4096)
+def _without_letters(choices: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(without_letter(choice) for choice in choices)
 
 
 def without_letter(text: str) -> str:
@@ -106,9 +113,21 @@ def lettered(text: str) -> str | None:
 
 def stem_of(record: Record) -> str:
     """A question up to its options: `What is it? A) a dog B) a cat` as `What is it?`."""
-    options = () if is_yes_no(record) and len(options_of(record)) == 2 else options_of(record)
-    start = start_of_options(record.question, options)
-    return record.question if start is None else LAST_MARK.sub("", record.question[:start]).strip()
+    options = options_of(record)
+    return (
+        _stem(record.question, options)
+        if options and not (is_yes_no(record) and len(options) == 2)
+        else record.question
+    )
+
+
+@lru_cache(maxsize=4096)
+def _stem(question: str, options: tuple[str, ...]) -> str:
+    start = start_of_options(question, options)
+    if start is None:
+        return question
+    near = max(0, start - LONGEST_MARK)
+    return (question[:near] + LAST_MARK.sub("", question[near:start])).strip()
 
 
 def start_of_options(question: str, options: Sequence[str]) -> int | None:

@@ -79,9 +79,7 @@ class FilterSettings:
             raise DataError(f"There is no filter {unknown[0]!r} to skip; use {', '.join(names)}.")
         for name in ("most_repeated", "confidence"):
             if not 0 < getattr(self, name) <= 1:
-                raise DataError(
-                    f"The filter setting {name} is {getattr(self, name)}; it must be above 0 and at most 1."
-                )
+                raise DataError(f"The filter setting {name} is {getattr(self, name)}; give more than 0, at most 1.")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> FilterSettings:

@@ -17,10 +17,10 @@ def world_knowledge(record: Record) -> str | None:
     if record.task not in SYNTHETIC:
         return None
     stem = stem_of(record).lower().strip(" ?.").replace("’", "'")
-    match = pattern("world_knowledge").search(stem)
-    if match is None or pattern("clip").search(stem):
-        return None
-    return f"the question is about the world, not the recording ({match[0]!r})"
+    match = pattern("world_knowledge_always").search(stem)
+    if match is None and not pattern("clip").search(stem):
+        match = pattern("world_knowledge").search(stem)
+    return f"the question is about the world, not the recording ({match[0]!r})" if match else None
 
 
 def tells_the_caption(record: Record) -> str | None:

@@ -27,7 +27,7 @@ def rebalanced(record: Record, seed: int = 0) -> Record:
     options = [without_letter(choice) for choice in record.choices]
     if len(options) < 2 or record.task in ("entailment", "binary") or record.answer not in record.choices:
         return record
-    if any(pattern("about_options").search(option) for option in options) or ORDINAL.search(record.question):
+    if any(pattern("about_options").search(option.lower()) for option in options) or ORDINAL.search(record.question):
         return record
     if len(set(options)) < len(options) or _follow_one_another(options):
         return record

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from mellow.data.records import Record
@@ -40,9 +41,11 @@ UNITS = "|".join(sorted(FACTORS, key=len, reverse=True))
 VALUE = rf"(?:-?{NUMBER}|\b(?:{'|'.join(SPELLED)})\b)"
 JOINT = r"\s*(?:-|–|—|to|and|or)\s*"
 QUANTITY = re.compile(
-    rf"(?P<low>{VALUE})\s*(?:(?P<first>{UNITS})\b)?(?:{JOINT}(?P<high>{VALUE}))?[\s-]*(?P<unit>{UNITS})\b(?!\w)",
+    rf"(?P<low>{VALUE})\s*(?:(?P<first>{UNITS})\b)?(?:(?P<joint>{JOINT})(?P<high>{VALUE}))?[\s-]*(?P<unit>{UNITS})\b",
     re.IGNORECASE,
 )
+MARKS = ("hz", "hertz", "db", "decibel", "sec", "minute", "ms")  # one of which a text with a number has to hold
+SECONDS = re.compile(r"\ds\b|\d s\b")
 LONE_S = re.compile(r"^\d+\s*s$")  # "1980s" is a decade
 ORDER = re.compile(r"\b(?:the|a|each|every|per|one|another)\s+second\b", re.IGNORECASE)
 
@@ -57,16 +60,32 @@ class Quantity:
     high: float
 
 
-def quantities(text: str) -> Iterator[Quantity]:
+@lru_cache(maxsize=4096)
+def quantities(text: str) -> tuple[Quantity, ...]:
     """All numbers with a unit of frequency, level or time."""
+    lower = text.lower()
+    return tuple(_quantities(text)) if any(mark in lower for mark in MARKS) or SECONDS.search(lower) else ()
+
+
+def _quantities(text: str) -> Iterator[Quantity]:
     for match in QUANTITY.finditer(text):
         if (LONE_S.match(match[0].lower()) and len(match["low"]) == 4) or ORDER.search(match[0]):
             continue
         unit, factor = FACTORS[match["unit"].lower()]
-        first = FACTORS[match["first"].lower()][1] if match["first"] else factor
+        first_unit, first = FACTORS[match["first"].lower()] if match["first"] else (unit, factor)
         low = _value(match["low"]) * first
         high = _value(match["high"]) * factor if match["high"] else low
-        yield Quantity(match[0], unit, min(low, high), max(low, high))
+        if match["first"] and match["joint"] and not _is_range(match, first_unit == unit):
+            yield Quantity(text[match.start() : match.end("first")], first_unit, low, low)
+            yield Quantity(text[match.start("high") : match.end()], unit, high, high)
+        else:
+            yield Quantity(match[0], unit, min(low, high), max(low, high))
+
+
+def _is_range(match: re.Match[str], same_unit: bool) -> bool:
+    """Whether two numbers with a unit each are one range: `5 kHz to 20 kHz`, but `1 kHz and 2 kHz` behind "between"."""
+    is_list = match["joint"].strip().lower() in ("and", "or")
+    return same_unit and not (is_list and not match.string[: match.start()].rstrip().lower().endswith("between"))
 
 
 def _value(text: str) -> float:
@@ -76,11 +95,11 @@ def _value(text: str) -> float:
 def uncarried(record: Record) -> tuple[Quantity, ...]:
     """The numbers of an answer (and of the options) that neither a caption nor the question's stem states."""
     options = " ; ".join(options_of(record))
-    said = list(quantities(f"{record.answer} ; {options}" if options else record.answer))
+    said = quantities(f"{record.answer} ; {options}" if options else record.answer)
     if not said:
         return ()
     known = [(q.unit, q.low, q.high) for caption in record.captions for q in quantities(caption)]
-    return tuple(q for q in said if (q.unit, q.low, q.high) not in known)
+    return tuple(dict.fromkeys(q for q in said if (q.unit, q.low, q.high) not in known))
 
 
 def unit_names(found: tuple[Quantity, ...]) -> str:

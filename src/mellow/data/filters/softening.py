@@ -15,7 +15,7 @@ from mellow.data.wording import options_of
 
 __all__ = ["softened"]
 
-WIDE = 8  # from the lower to the upper end of a range
+WIDE = 20  # from the lower to the upper end of a range
 HEDGES = "about|around|approximately|roughly|nearly|likely|typically|probably|possibly|potentially|usually|often|mostly"
 LINKS = (
     "of|in|at|from|to|between|above|below|under|over|up to|within|at least|near|is|are|ranging|spanning|extending|"

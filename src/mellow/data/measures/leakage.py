@@ -17,6 +17,7 @@ from mellow.data.wording import words
 
 __all__ = ["PAIRS", "Captions", "Names"]
 
+UNTOLD = "(source not told)"
 PAIRS: tuple[tuple[Split, Split], ...] = (("train", "val"), ("train", "test"), ("val", "test"))
 
 
@@ -42,7 +43,7 @@ class Names:
             for (second, more_source), more in sorted(self._clips.items()):
                 shared = _shared(tally, more)
                 if (split, second) in PAIRS and source != more_source and shared["in both"]:
-                    rows[f"{split} {source} and {second} {more_source}"] = shared
+                    rows[f"{split} {source or UNTOLD} and {second} {more_source or UNTOLD}"] = shared
         note = "Clips whose file has the same name in two splits; a share is that of the second one's clips."
         return [Section("names", "Clips in two splits, by name", rows, frozenset({"share"}), note)]
 

@@ -37,9 +37,9 @@ class Places:
             shares = [share(places[place], places.total()) for place in range(count)]
             rows[f"{family}, {count} options"] = {
                 "rows": places.total(),
-                **{chr(ord("A") + place): value for place, value in enumerate(shares)},
                 "even": share(1, count),
                 "excess": round(max(shares) - 1 / count, 4),
+                **{chr(ord("A") + place): value for place, value in enumerate(shares)},
             }
         columns = frozenset({*"ABCDEF", "even", "excess"})
         note = "How often the right option stands in each place; excess is what always choosing the best place gains."
