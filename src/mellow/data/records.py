@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -76,8 +76,8 @@ class Record:
 
     def to_json(self) -> str:
         """One line of JSONL, without empty fields; `id` is written for readers and checked by nobody."""
-        row = {"id": self.id, **{name: value for name, value in asdict(self).items() if value}}
-        return json.dumps(row, ensure_ascii=False)
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return json.dumps({"id": self.id, **{name: v for name, v in values.items() if v}}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, line: str, *, where: str) -> Record:
@@ -89,9 +89,9 @@ class Record:
         if not isinstance(row, dict):
             raise DataError(f"{where}: not an object; a record has the fields question and answer.")
         row.pop("id", None)
-        unknown = sorted(set(row) - {f.name for f in fields(cls)})
-        if unknown:
-            raise DataError(f"{where}: unknown field {unknown[0]!r}; use {', '.join(f.name for f in fields(cls))}.")
+        known = cls.__dataclass_fields__
+        if unknown := sorted(row.keys() - known.keys()):
+            raise DataError(f"{where}: unknown field {unknown[0]!r}; use {', '.join(known)}.")
         _check(row, where)
         values: dict[str, Any] = {name: tuple(value) if name in LISTS else value for name, value in row.items()}
         return cls(**values)

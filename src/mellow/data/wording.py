@@ -10,8 +10,22 @@ from importlib.resources import files
 from mellow.data.records import Record
 from mellow.text.options import find_options
 
-__all__ = ["content_words", "function_words", "is_yes_no", "lettered", "options_in", "options_of", "read_list"]
-__all__ += ["roots", "sentences", "start_of_options", "stem_of", "stop_words", "without_letter", "words"]
+__all__ = [
+    "content_words",
+    "function_words",
+    "is_yes_no",
+    "lettered",
+    "options_in",
+    "options_of",
+    "read_list",
+    "roots",
+    "sentences",
+    "start_of_options",
+    "stem_of",
+    "stop_words",
+    "without_letter",
+    "words",
+]
 
 WORD = re.compile(r"[^\W_]+(?:['’.][^\W_]+)*")
 LETTERED = re.compile(r"\s*[(\[]?([A-Za-z])[)\].:]\s+(?=\S)")

@@ -231,6 +231,19 @@ def test_clips_that_cross_splits_are_counted_by_name_and_by_content(build: Build
     assert build(output=report["recipe"]["output"] + "2")["crossing"]["by_content"] is None
 
 
+def test_equal_names_of_other_recordings_are_equal_by_name_only(recipe: Any, tmp_path: Path) -> None:
+    """In `crossing: keep` both are told; a file is compared, not a name."""
+    rows = []
+    for split in ("train", "test"):
+        (tmp_path / f"clips/{split}").mkdir(parents=True)
+        (tmp_path / f"clips/{split}/knock.wav").write_text(split)
+        rows.append(Record("What?", "A knock.", (f"{split}/knock.wav",), task="detail", split=split))  # type: ignore[arg-type]
+    write_records(tmp_path / "rows.jsonl", rows)
+    sources = [{"source": "records", "files": ["rows.jsonl"]}]
+    report = build_dataset(recipe(root=str(tmp_path), sources=sources, audio_root=str(tmp_path / "clips")))
+    assert report["crossing"] == {"by_name": {"train+test": 1}, "by_content": {}, "hashed": 2, "examples": ["knock"]}
+
+
 @pytest.mark.parametrize("hashed", [True, False])
 def test_clips_that_cross_splits_are_left_out_of_the_split_that_is_less_held_out(
     build: Build, rows: Rows, clips: Path, left_out: Any, hashed: bool

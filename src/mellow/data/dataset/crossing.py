@@ -18,32 +18,37 @@ BITS: dict[Split, int] = {"train": 1, "val": 2, "test": 4}  # the higher, the mo
 
 
 class Crossing:
-    """Collects which clips are in which splits; two names of equal content are one clip."""
+    """Collects which clips are in which splits: clips of one name, wherever they lie, and files of equal content.
+
+    Equal names need not be equal recordings; often they are parts of one, as `Bus(Drive_Reverse)_1-2.wav` in two splits
+    of Clotho.
+    """
 
     def __init__(self) -> None:
-        self._splits: dict[str, int] = {}
-        self._paths: dict[str, str] = {}
-        self._same: dict[str, bytes] = {}  # content of a clip that was hashed
+        self._names: dict[str, int] = {}  # what names of a clip have in common -> its splits
+        self._paths: dict[str, int] = {}
+        self._hashed: dict[str, bytes] = {}  # path -> content
         self._contents: dict[bytes, int] = {}
 
     def add(self, record: Record) -> None:
-        for name in record.audio:
-            key = clip_key(name)
-            self._splits[key] = self._splits.get(key, 0) | BITS[record.split]
-            self._paths.setdefault(key, name)
+        for path in record.audio:
+            for known, key in ((self._names, clip_key(path)), (self._paths, path)):
+                known[key] = known.get(key, 0) | BITS[record.split]
 
     def hash(self, audio: AudioRoot, *, progress: Progress = silent) -> None:
         """Read every clip that is on disk."""
-        for key, name in tracked(self._paths.items(), "Comparing clips", progress):
-            content = _digest(audio.root / name)
+        for path, splits in tracked(self._paths.items(), "Comparing clips", progress):
+            content = _digest(audio.root / path)
             if content is not None:
-                self._same[key] = content
-                self._contents[content] = self._contents.get(content, 0) | self._splits[key]
+                self._hashed[path] = content
+                self._contents[content] = self._contents.get(content, 0) | splits
 
     def reason(self, record: Record) -> str | None:
         """Where a clip of this record is, in a split that is more held out than its own."""
-        for name in record.audio:
-            splits = self._of(clip_key(name))
+        for path in record.audio:
+            splits = self._names.get(clip_key(path), 0)
+            if path in self._hashed:
+                splits |= self._contents[self._hashed[path]]
             if splits >= 2 * BITS[record.split]:
                 return f"its audio is in {'test' if splits & BITS['test'] else 'val'}"
         return None
@@ -51,15 +56,11 @@ class Crossing:
     def to_dict(self) -> dict[str, Any]:
         """Clips by the splits that share them, by name and by content; `hashed`: how many were read for the latter."""
         return {
-            "by_name": _combinations(self._splits.values()),
-            "by_content": _combinations(self._contents.values()) if self._same else None,
-            "hashed": len(self._same),
-            "examples": sorted(self._paths[key] for key, splits in self._splits.items() if splits.bit_count() > 1)[:5],
+            "by_name": _combinations(self._names.values()),
+            "by_content": _combinations(self._contents.values()) if self._hashed else None,
+            "hashed": len(self._hashed),
+            "examples": sorted(name for name, splits in self._names.items() if splits.bit_count() > 1)[:5],
         }
-
-    def _of(self, key: str) -> int:
-        content = self._same.get(key)
-        return self._splits.get(key, 0) | (self._contents[content] if content is not None else 0)
 
 
 def _combinations(masks: Iterable[int]) -> dict[str, int]:
