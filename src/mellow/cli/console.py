@@ -38,12 +38,8 @@ BAD_INPUT = 2
 LONGEST_SENTENCE = 600  # characters; a file name or a model name may be of any length
 LONG_WORD = re.compile(r"(\w{40})\w{60,}(\w{20})")
 TRAIN = "accelerate gguf huggingface_hub onnx peft pydantic sklearn torch transformers yaml"
-<<<<<<< HEAD
 OTHER_EXTRAS = {"matplotlib": "eval", "openai": "synthesis", "pyarrow": "parquet"}
 EXTRAS = {**dict.fromkeys(TRAIN.split(), "train"), **OTHER_EXTRAS}
-=======
-EXTRAS = dict.fromkeys(TRAIN.split(), "train") | {"matplotlib": "eval", "pyarrow": "parquet"}
->>>>>>> captions
 UsageError = typer.BadParameter.__bases__[0]  # typer has carried its own copy of click since 0.2x
 ClickError = UsageError.__bases__[0]
 log = logging.getLogger("mellow")

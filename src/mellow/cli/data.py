@@ -21,18 +21,11 @@ __all__ = ["app"]
 
 MOST = 100_000_000  # scenes or examples
 
-<<<<<<< HEAD
 app = typer.Typer(help="Make, audit and look at training data.", rich_markup_mode=None)
 app.command("audit")(data_audit.audit)
 app.command("build")(data_build.build)
 app.command("show")(data_show.show)
 app.command("sounds")(sounds)
-=======
-app = typer.Typer(help="Generate, audit and look at training data.", rich_markup_mode=None)
-app.command("audit")(data_audit.audit)
-app.command("build")(data_build.build)
-app.command("show")(data_show.show)
->>>>>>> captions
 app.command("sources")(data_sources.sources)
 app.command("statistics")(data_statistics.statistics)
 
