@@ -173,7 +173,7 @@ def test_a_question_is_written_with_its_options(processor: Processor) -> None:
         ("x", ("dog", " "), 1, "One of the options is empty"),
         ("x", ("dog", "dog "), 1, "All options are 'dog'"),
         ("x", ("dog", "Dog", "DOG"), 1, "at least two different"),
-        ("x", "dog", 1, "one text"),
+        ("x", "dog", 1, "single string"),
         ("x", (), 3, "one or two clips, but 3 were given"),
         ("half \ud83d a character", (), 1, "is not valid Unicode text"),
         ("x", ("dog", "\udc80"), 1, "is not valid Unicode text"),

@@ -273,7 +273,7 @@ def test_hearing_is_paid_for_by_the_first_answer(tiny: Mellow, tone: Any) -> Non
         ("Options: x" + " " * 1_000_000 + "y", {}, QuestionError, "characters"),
         ("What?", {"choices": ["dog"]}, QuestionError, "at least two"),
         ("What?", {"choices": [""]}, QuestionError, "two options"),
-        ("What?", {"choices": "dog"}, QuestionError, "one text"),
+        ("What?", {"choices": "dog"}, QuestionError, "single string"),
         ("What?", {"choices": ["dog", "dog"]}, QuestionError, "All options are 'dog'"),
         ("What?", {"audio2": "/no/such/file.wav"}, AudioError, "There is no file"),
         ("What?", {"audio": b"not audio"}, AudioError, "not audio"),
