@@ -102,6 +102,18 @@ def test_tables_of_entailment_and_difference(tmp_path: Path) -> None:
     assert 'hypothesis - "The dog is angry."? a) It is definitely true b)' in entailment[2].question
 
 
+def test_examples_of_composed_scenes(tmp_path: Path) -> None:
+    example = {"question": "Which is louder?", "answer": "the first", "audio": ["a.flac", "b.flac"], "group": "a|b"}
+    example |= {"task": "compare", "choices": ["the first", "the second"]}
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps(example))
+    (row,) = read_any(path)
+    assert (row.audio, row.task, row.subtype, row.split) == (("a.flac", "b.flac"), "mcq", "compare", "train")
+    path.write_text(json.dumps({**example, "audio": ["a", "b", "c"]}))
+    with pytest.raises(DataError, match="row 1: 3 clips; at most 2"):
+        list(read_any(path))
+
+
 def test_a_long_list_is_read_in_parts(tmp_path: Path) -> None:
     rows = [{**OPEN, "instruction": f'What is sound {n} [like] in {{this}}, ä"?'} for n in range(20_000)]
     (tmp_path / "long.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")

@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, get_args
 
 from mellow.data.records import Record, Split, Task, read_records
 from mellow.data.wording import options_in
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 ENDINGS = (".jsonl", ".json", ".csv")
 READ_AT_ONCE = 1 << 20  # characters
+MOST_CLIPS = 2
 DETAIL_WORDS = 4  # of an open answer, from which it is a detailed one
 LONGEST_FIELD = 1 << 24  # characters of a csv field
 ENTAILMENT_OPTIONS = ("It is definitely true", "It is definitely false", "It is plausible", "I cannot determine")
@@ -34,7 +35,7 @@ LABELS = {"Entailment": 0, "Contradiction": 1, "Neutral": 2}  # column -> place 
 NAMES = {  # fields of a record -> what others call them, in order of preference
     "question": ("question", "QuestionText", "instruction", "input", "prompt", "query"),
     "answer": ("answer", "output", "response", "target"),
-    "audio": ("audio", "filepath1", "audio_id", "file_name", "filename", "audio_path", "path", "wav"),
+    "audio": ("audio", "audio1", "filepath1", "audio_id", "file_name", "filename", "audio_path", "path", "wav"),
     "second": ("filepath2", "audio2", "audio_id2"),
     "caption": ("captions", "caption", "caption1", "text"),
     "second_caption": ("caption2",),
@@ -207,8 +208,10 @@ def _question(row: Mapping[str, Any], path: Path, number: int) -> Record | None:
     question, answer = _value(row, "question"), _value(row, "answer")
     if not question or not answer:
         return None
-    subtype = str(row.get("subtype") or _subtype(row, path))
-    audio = [_value(row, "audio"), _value(row, "second")]
+    subtype = str(row.get("subtype") or _subtype(row, path) or row.get("task") or "")
+    audio = _listed(row, "audio") + _listed(row, "second")
+    if len(audio) > MOST_CLIPS:
+        raise DataError(f"{path}, row {number}: {len(audio)} clips; at most {MOST_CLIPS} can be asked about.")
     captions = _listed(row, "caption") + _listed(row, "second_caption")
     listed = _listed(row, "choices")
     task = _task(subtype) if subtype else "other"
@@ -216,17 +219,17 @@ def _question(row: Mapping[str, Any], path: Path, number: int) -> Record | None:
         task = _guess(question, answer, listed)
     choices = listed or (YES_NO if task == "binary" else ())
     answer = next((choice for choice in choices if choice.lower() == answer.lower()), answer)
-    split = str(row.get("split") or "")
+    places = (str(row.get("split") or ""), path.stem, _value(row, "source"), *audio)
     return Record(
         question=question,
         answer=answer,
-        audio=tuple(name.replace("\\", "/") for name in audio if name),
-        captions=tuple(caption for caption in captions if caption),
+        audio=tuple(name.replace("\\", "/") for name in audio),
+        captions=captions,
         choices=choices if answer in choices else (),
         task=task,
         subtype=subtype,
         source=_value(row, "source").lower(),
-        split=SPLITS.get(split.lower()) or _split(f"{path.stem} {_value(row, 'source')} {audio[0]}"),
+        split=_split(" ".join(places)),
         provenance={"file": path.name, "row": number},
     )
 
@@ -234,8 +237,7 @@ def _question(row: Mapping[str, Any], path: Path, number: int) -> Record | None:
 def _value(row: Mapping[str, Any], field: str) -> str:
     for name in NAMES[field]:
         if row.get(name) not in (None, "", [], ()):
-            value = row[name]
-            return str(value[0] if isinstance(value, (list, tuple)) else value).strip()
+            return str(row[name]).strip()
     return ""
 
 
@@ -260,7 +262,9 @@ def _subtype(row: Mapping[str, Any], path: Path) -> str:
 
 
 def _task(subtype: str) -> Task:
-    return next((task for beginning, task in TASKS.items() if subtype.startswith(beginning)), "other")
+    named: dict[str, Task] = {task: task for task in get_args(Task)}
+    starts = (task for start, task in TASKS.items() if subtype.startswith(start))
+    return named[subtype] if subtype in named else next(starts, "other")
 
 
 def _guess(question: str, answer: str, choices: tuple[str, ...]) -> Task:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mellow.data.control import LEAST_ROWS, ControlRow
-from mellow.data.filters.text_only import FOLDS, closed, fold_of, sample_of
+from mellow.data.filters.text_only import FOLDS, Sample, closed, fold_of
 from mellow.data.measures.base import family_of, share
 from mellow.data.records import Record, Split, Task
 from mellow.data.section import Section, Value
@@ -51,13 +51,13 @@ class TextControl:
 
     def __init__(self, rows: int = ROWS) -> None:
         self._rows = rows
-        self._samples: dict[tuple[Task, str, Split], sample_of] = {}
+        self._samples: dict[tuple[Task, str, Split], Sample] = {}
 
     def observe(self, record: Record) -> None:
         if closed(record):
             key = (record.task, family_of(record), record.split)
             if key not in self._samples:
-                self._samples[key] = sample_of(self._rows)
+                self._samples[key] = Sample(self._rows)
             self._samples[key].add(record)
 
     def results(self) -> list[Controlled]:

@@ -92,7 +92,9 @@ def test_the_file_of_rejected_rows_is_whole_or_absent(tmp_path: Path) -> None:
         ({"number": "keep"}, "no filter setting 'number'"),
         ({"numbers": "round"}, "numbers is 'round'; use keep, soften, drop"),
         ({"skip": ["refusals"]}, "no filter 'refusals' to skip"),
-        ({"confidence": 0}, "confidence is 0; give more than 0"),
+        ({"confidence": 0}, "confidence is 0, but it must be from 1e-09 to 1"),
+        ({"most_repeated": "much"}, "most_repeated must be a number, not 'much'"),
+        ({"least_repeated": 0.5}, "least_repeated must be a whole number, not 0.5"),
     ],
 )
 def test_wrong_settings_are_named(values: dict[str, object], words: str) -> None:

@@ -13,7 +13,7 @@ from mellow.data.filters.apply import in_chunks
 from mellow.data.filters.base import fit
 from mellow.data.filters.judge import Judge
 from mellow.data.filters.repeated import RepeatedQuestions
-from mellow.data.filters.text_only import TextOnlyFilter, sample_of
+from mellow.data.filters.text_only import Sample, TextOnlyFilter
 from mellow.data.records import Record
 
 from .rows import choice_row, open_row
@@ -111,7 +111,7 @@ def test_few_rows_and_equal_questions_are_judged_by_nobody() -> None:
 
 def test_a_sample_is_the_same_in_any_order_and_even() -> None:
     rows = rows_of("What is the sound event?", 2000)
-    one, other = sample_of(200), sample_of(200)
+    one, other = Sample(200), Sample(200)
     for row in rows:
         one.add(row)
     for row in rows[::-1]:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TextIO, get_args
 
+from mellow.checks import whole_number, within
 from mellow.data.filters.base import Filter, Rule, fit
 from mellow.data.filters.choices import answer_is_no_option, two_right_options
 from mellow.data.filters.harm import harmful
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 Numbers = Literal["keep", "soften", "drop"]
 CHUNK = 1000
+LEAST_SHARE = 1e-9
 RULES = (
     Rule("refusal", refusal),
     Rule("world knowledge", world_knowledge),
@@ -78,8 +80,10 @@ class FilterSettings:
         if unknown := [name for name in self.skip if name not in names]:
             raise DataError(f"There is no filter {unknown[0]!r} to skip; use {', '.join(names)}.")
         for name in ("most_repeated", "confidence"):
-            if not 0 < getattr(self, name) <= 1:
-                raise DataError(f"The filter setting {name} is {getattr(self, name)}; give more than 0, at most 1.")
+            value, what = getattr(self, name), f"The filter setting {name}"
+            within(value, what=what, low=LEAST_SHARE, high=1.0, error=DataError)
+        for name, low in (("least_repeated", 1), ("seed", 0)):
+            whole_number(getattr(self, name), what=f"The filter setting {name}", low=low, error=DataError)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> FilterSettings:

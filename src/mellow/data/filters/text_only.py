@@ -14,7 +14,7 @@ from mellow.data.records import Record
 from mellow.data.tally import key_of
 from mellow.data.text_only import ByLabel, ByOption, TextOnly, accuracy
 
-__all__ = ["TextOnlyFilter", "closed", "sample_of"]
+__all__ = ["FOLDS", "Sample", "TextOnlyFilter", "closed", "fold_of"]
 
 FOLDS = 3
 ROWS = 12_000  # of a family, on which the models are fitted
@@ -25,7 +25,7 @@ def closed(record: Record) -> bool:
     return len(record.choices) > 1 and record.answer in record.choices
 
 
-class sample_of:  # noqa: N801  # reads as a function
+class Sample:
     """Keeps the records with the smallest keys of their content: as good as drawn at random, whatever their order."""
 
     def __init__(self, most: int) -> None:
@@ -59,12 +59,12 @@ class TextOnlyFilter(Counting):
 
     def __init__(self, confidence: float = 0.8, rows: int = ROWS) -> None:
         self._confidence, self._rows = confidence, rows
-        self._samples: dict[str, sample_of] = {}
+        self._samples: dict[str, Sample] = {}
         self._models: dict[str, list[TextOnly]] = {}
 
     def observe(self, record: Record) -> None:
         if closed(record):
-            self._samples.setdefault(record.task, sample_of(self._rows)).add(record)
+            self._samples.setdefault(record.task, Sample(self._rows)).add(record)
 
     def finish(self) -> None:
         for task, sample in self._samples.items():

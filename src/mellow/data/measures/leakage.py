@@ -17,6 +17,8 @@ from mellow.data.wording import words
 
 __all__ = ["PAIRS", "Captions", "Names"]
 
+Compared = tuple[list[tuple[int, int]], dict[str, Value]]  # keys of pairs that are nearly equal, and the numbers
+Found = dict[tuple[Split, Split], Compared]
 UNTOLD = "(source not told)"
 PAIRS: tuple[tuple[Split, Split], ...] = (("train", "val"), ("train", "test"), ("val", "test"))
 
@@ -65,6 +67,7 @@ class Captions:
         self._keys: dict[Split, array[int]] = defaultdict(lambda: array("Q"))
         self._texts: dict[int, str] = {}
         self._wanted: set[int] = set()
+        self._found: Found | None = None
 
     def observe(self, record: Record) -> None:
         seen = self._seen[record.split]
@@ -81,7 +84,7 @@ class Captions:
         for pairs, _ in self._found.values():
             self._wanted.update(key for pair in pairs[:EXAMPLES] for key in pair)
 
-    def _compare(self) -> Iterator[tuple[tuple[Split, Split], tuple[list[tuple[int, int]], dict[str, Value]]]]:
+    def _compare(self) -> Iterator[tuple[tuple[Split, Split], Compared]]:
         for one, other in PAIRS:
             if not self._keys[one] or not self._keys[other]:
                 continue
@@ -105,12 +108,13 @@ class Captions:
                 self._wanted.discard(key)
 
     def sections(self) -> list[Section]:
-        if not hasattr(self, "_found"):
+        if self._found is None:
             self.finish()
-        rows = {f"{one} and {other}": row for (one, other), (_, row) in self._found.items()}
+        found = self._found or {}
+        rows = {f"{one} and {other}": row for (one, other), (_, row) in found.items()}
         told = [
             f"{self._texts[key]!r} and {self._texts[same]!r}"
-            for pairs, _ in self._found.values()
+            for pairs, _ in found.values()
             for key, same in pairs[:EXAMPLES]
             if key in self._texts and same in self._texts
         ]
