@@ -9,7 +9,8 @@ MellowError(ValueError)
 └── RecipeError       a training recipe with an unknown or invalid setting
 """
 
-__all__ = ["AudioError", "DataError", "KeyMapError", "MellowError", "ModelError", "QuestionError", "RecipeError"]
+__all__ = ["AudioError", "DataError", "EndpointError", "KeyMapError", "MellowError", "ModelError", "QuestionError"]
+__all__ += ["RecipeError"]
 
 
 class MellowError(ValueError):
@@ -34,6 +35,10 @@ class KeyMapError(ModelError):
 
 class DataError(MellowError):
     """A manifest, table or file of examples has invalid content."""
+
+
+class EndpointError(MellowError):
+    """A language model's server cannot be reached, refuses, or gives no answer."""
 
 
 class RecipeError(MellowError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mellow.cli.console import Quiet, finite, say, show_logs
+from mellow.cli.data_synthesize import synthesize
 from mellow.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ def compose(
             Console().print(table(split, numbers))
     examples = out_dir / "train.jsonl"
     say(f"Wrote the examples to {out_dir}; to train on them, set data.examples in a recipe to {examples}.")
+
+
+app.command()(synthesize)
 
 
 def table(split: str, numbers: Mapping[str, Any]) -> Table:
