@@ -83,7 +83,7 @@ def _csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
                     raise DataError(f"{path}, line {rows.line_num}: not {len(columns)} columns; quote the caption.")
                 yield f"{path}, line {rows.line_num}", row
         except csv.Error as error:
-            raise DataError(f"{path}, line {rows.line_num}: not CSV ({error}).") from None
+            raise DataError(f"{path}, after line {rows.line_num}: not CSV ({error}).") from None
 
 
 def _captions(row: Mapping[str, Any], where: str) -> Iterator[Caption]:
@@ -101,6 +101,8 @@ def _captions(row: Mapping[str, Any], where: str) -> Iterator[Caption]:
     for text in texts:
         if not isinstance(text, str) or not text.strip():
             raise DataError(f"{where}: the caption is missing or empty; write one or remove the row.")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise DataError(f"{where}: the caption has characters that are no text (lone surrogates).")
         if len(text) > LONGEST:
             raise DataError(f"{where}: the caption has {len(text)} characters; at most {LONGEST} are sent.")
         yield Caption(text, audio.replace("\\", "/"), rest["source"], split, rest["licence"])

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, replace
-from typing import Any
+import time
+from typing import Any, Self
 
 import openai
 
 from mellow.data.synthesis.backoff import Backoff, retry_after
-from mellow.data.synthesis.parse import json_schema
-from mellow.data.synthesis.prompts import Form
+from mellow.data.synthesis.dialect import Dialect
 from mellow.data.synthesis.request import Request
 from mellow.data.synthesis.run import Completion, StoppedError
 from mellow.errors import EndpointError
@@ -23,27 +22,15 @@ __all__ = ["Endpoint"]
 
 NO_KEY = "none"  # for servers that want none; the client insists on a text
 RETRIED = (408, 409, 425, 429)  # and 500 and more
+EARLY = 4  # faults of a server that has never answered, after which the fault is likely the request
+SILENCE = 30.0  # seconds between two notices that the run waits
 CLIPPED = 200  # characters of a server's message
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """What a server understands: a JSON schema as response_format, and how the limit of tokens is called."""
-
-    form: Form = "json"
-    limit: str = "max_tokens"  # OpenAI's newer models know only max_completion_tokens
-
-    def simpler(self, message: str) -> Dialect | None:
-        """What to try after a request was refused with this message, or None."""
-        if self.limit == "max_tokens" and "max_completion_tokens" in message:
-            return replace(self, limit="max_completion_tokens")
-        return replace(self, form="text") if self.form == "json" else None
-
-
 class Endpoint:
-    """Asks a server one request at a time; may be called by several threads.
+    """Asks a server one request at a time; may be called by several threads. A context manager.
 
     url: with its version (`http://127.0.0.1:8000/v1`), or None for OpenAI's. timeout: seconds that a server may take
     for an answer. stop: set by another thread, it ends all waiting. Raises EndpointError for what waiting cannot mend.
@@ -68,6 +55,14 @@ class Endpoint:
         self._key = key
         self._dialect = Dialect()
         self._answered = False
+        self._mutex = threading.Lock()
+        self._silent_until = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
 
     def __call__(self, request: Request, attempt: int) -> Completion:
         """One output of the language model; failures that pass are waited for."""
@@ -81,48 +76,53 @@ class Endpoint:
                 failures += 1
                 seconds = self.backoff.wait(failures, self._asked_to_wait(error, request))
                 waited += seconds
-                if waited > self.backoff.patience:
+                is_hopeless = not self._answered and failures >= EARLY and _is_fault(error)
+                if waited > self.backoff.patience or is_hopeless:
                     raise EndpointError(
                         f"The endpoint {self.name} gives no answer ({self._what(error)}); run the command again later "
                         "to resume."
                     ) from None
-                log.debug("Waiting %.1f s after %s.", seconds, self._what(error))
+                self._tell(f"The endpoint gives no answer ({self._what(error)}); asking again in {seconds:.0f} s.")
                 if self.stop.wait(seconds):
                     raise StoppedError from None
 
+    def _tell(self, notice: str) -> None:
+        """Log that a run waits, but not once for every worker."""
+        with self._mutex:
+            now = time.monotonic()
+            if now >= self._silent_until:
+                self._silent_until = now + SILENCE
+                log.info("%s", notice)
+
     def _ask(self, request: Request, attempt: int) -> Completion:
         """Send a request as the server understands it, which the first refusals tell."""
-        dialect = self._dialect
+        dialect, refusal = self._dialect, ""
         while True:
             try:
                 completion = self._send(request, attempt, dialect)
                 break
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            except openai.APIStatusError as error:
                 refusal = self._what(error)
-                if simpler := dialect.simpler(str(error)):
+                if simpler := dialect.simpler(error.status_code, str(error)):
                     dialect = simpler
-                elif self._answered:  # so it is this caption: too long, or against the server's rules
+                elif self._answered and error.status_code in (400, 422):  # it is this caption: too long, or forbidden
                     return Completion("", error=refusal)
                 else:
                     raise
         if dialect != self._dialect and not self._answered:
-            if dialect.form == "text":
+            if dialect.schema is None:
                 log.info("The endpoint takes no JSON schema (%s), so it is asked for plain text.", refusal)
             self._dialect = dialect
         return completion
 
     def _send(self, request: Request, attempt: int, dialect: Dialect) -> Completion:
         setup = request.setup
-        options: dict[str, Any] = {dialect.limit: self.max_tokens}
-        if dialect.form == "json":
-            schema = {"name": "pairs", "strict": True, "schema": json_schema(setup.prompt.kind)}
-            options["response_format"] = {"type": "json_schema", "json_schema": schema}
         answer = self.client.chat.completions.create(
             model=setup.model,
             messages=request.messages(dialect.form),  # type: ignore[arg-type]  # a union of typed dicts
             temperature=self.temperature,
             seed=request.server_seed(attempt),
-            **options,
+            **dialect.options(setup.prompt.kind, self.max_tokens),
         )
         return self._completion(answer, setup.model)
 
@@ -177,3 +177,10 @@ class Endpoint:
 
     def _safe(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
+
+
+def _is_fault(error: Exception) -> bool:
+    """A server that is up and fails, rather than one that is busy, loading or slow."""
+    if isinstance(error, openai.APIStatusError):
+        return error.status_code >= 500 and error.status_code != 503
+    return isinstance(error, ValueError)
