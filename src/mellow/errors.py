@@ -9,8 +9,16 @@ MellowError(ValueError)
 └── RecipeError       a training recipe with an unknown or invalid setting
 """
 
-__all__ = ["AudioError", "DataError", "EndpointError", "KeyMapError", "MellowError", "ModelError", "QuestionError"]
-__all__ += ["RecipeError"]
+__all__ = [
+    "AudioError",
+    "DataError",
+    "EndpointError",
+    "KeyMapError",
+    "MellowError",
+    "ModelError",
+    "QuestionError",
+    "RecipeError",
+]
 
 
 class MellowError(ValueError):

@@ -15,8 +15,17 @@ from mellow.data.synthesis.request import Request
 from mellow.data.synthesis.store import Store
 from mellow.progress import Progress, silent
 
-__all__ = ["Ask", "Completion", "StoppedError", "Summary", "duration", "pace", "record_output", "synthesize"]
-__all__ += ["unsettled"]
+__all__ = [
+    "Ask",
+    "Completion",
+    "StoppedError",
+    "Summary",
+    "duration",
+    "pace",
+    "record_output",
+    "synthesize",
+    "unsettled",
+]
 
 log = logging.getLogger(__name__)
 Ask = Callable[[Request, int], "Completion"]  # (request, number of the attempt) -> output
