@@ -6,6 +6,7 @@ MellowError(ValueError)
 ├── ModelError        an unknown model, or a model directory with a missing, damaged or incompatible part
 │   └── KeyMapError   a checkpoint whose tensor names do not match the total key map
 ├── DataError         a manifest, label table or file of examples with invalid content
+├── EndpointError    a language model's server that cannot be reached, refuses, or gives no answer
 └── RecipeError       a training recipe with an unknown or invalid setting
 """
 
