@@ -85,7 +85,7 @@ def test_importing_leaves_nothing(in_fresh_home: FreshHome, home: Path) -> None:
 def test_the_switches_are_set_whatever_is_imported_first(in_fresh_home: FreshHome, module: str) -> None:
     done = in_fresh_home("-c", f"import os, {module}; print(*map(os.environ.get, {tuple(TELEMETRY)}))")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["1"] * len(TELEMETRY)
+    assert done.stdout.split() == list(TELEMETRY.values())
 
 
 def test_a_user_who_set_a_switch_is_not_overridden(in_fresh_home: FreshHome) -> None:

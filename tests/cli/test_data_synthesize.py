@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,15 @@ def test_the_key_is_not_among_the_options(run: Run) -> None:
     assert "--api-key" not in text
 
 
+def test_without_ray(refusal: Refusal, captions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "mellow.data.synthesis.on_ray", raising=False)
+    assert "ray is missing); install them with: pip install 'ray[llm]'" in refusal(*words(captions, "--ray", 2))
+    assert not captions.with_name("out.jsonl").exists()
+
+
 def test_without_openai(refusal: Refusal, captions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "openai", None)
-    monkeypatch.delitem(__import__("sys").modules, "mellow.data.synthesis.endpoint", raising=False)
+    monkeypatch.setitem(sys.modules, "openai", None)
+    monkeypatch.delitem(sys.modules, "mellow.data.synthesis.endpoint", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     assert "pip install 'mellow-audio[synthesis]'" in refusal(*words(captions))

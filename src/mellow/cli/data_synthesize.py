@@ -107,10 +107,11 @@ def synthesize(
     ] = 0.0,
     quiet: Quiet = False,
 ) -> None:
-    """Let a language model write five question-answer pairs for every caption.
+    """Generate question-answer pairs from captions with a language model, five for each caption.
 
-    Each answer is on disk before the next question, so a run that was stopped or killed is resumed by the same command.
-    Outputs that hold no five well-formed pairs are kept with the reason in FILE's neighbour NAME.rejected.jsonl.
+    Every answer is saved before the next request is sent; run the same command again to resume a run that was stopped.
+    Outputs without five well-formed pairs are kept, with the reason, beside the records (pairs.rejected.jsonl for
+    pairs.jsonl).
     """
     from mellow.data.synthesis.captions import read_captions
     from mellow.data.synthesis.prompts import prompt_template
@@ -149,7 +150,11 @@ def _endpoint(url: str, key_env: str, sampling: dict[str, Any], *, timeout: floa
 
 
 def _ray_run(setup: Setup, replicas: int, sampling: Options) -> Callable[..., Summary]:
-    from mellow.data.synthesis.on_ray import engine_config, synthesize_on_ray, vllm_processor
+    try:
+        from mellow.data.synthesis.on_ray import engine_config, synthesize_on_ray, vllm_processor
+    except ModuleNotFoundError as error:
+        hint = f"this needs Ray and vLLM ({error.name} is missing); install them with: pip install 'ray[llm]'"
+        raise typer.BadParameter(hint, param_hint="--ray") from None
 
     processor = vllm_processor(engine_config(setup.model, replicas=replicas), setup.prompt, **sampling)
     return partial(synthesize_on_ray, processor=processor)

@@ -37,6 +37,7 @@ def engine_config(
         model_source=model,
         concurrency=replicas,
         batch_size=batch_size,
+        runtime_env={"env_vars": {"VLLM_NO_USAGE_STATS": "1"}},
         should_continue_on_error=True,  # one caption that fails is rejected with its reason
         engine_kwargs={"max_model_len": MAX_MODEL_LEN, "enable_prefix_caching": True, **(engine_kwargs or {})},
     )
