@@ -61,7 +61,7 @@ def test_tsv_and_gzip(put: Any) -> None:
         ("x.csv", 'a,b\n1,2\n"3,4\n5,6\n', "x.csv, line 3: a quoted field that begins here is not closed."),
         ("x.csv", 'a,b\n"3,4\n' + "5,6\n" * 50_000, "x.csv, line 2: a quoted field that begins here is not closed."),
         ("x.csv", "a,b\n1,2\n".encode("utf-16"), "x.csv is UTF-16 text; save it as UTF-8."),
-        ("x.csv", gzip.compress(b"a,b"), "x.csv is gzip data; rename it so that it ends in '.gz'."),
+        ("x.csv", gzip.compress(b"a,b", mtime=0), "x.csv is gzip data; rename it so that it ends in '.gz'."),
         ("x.csv", "<!DOCTYPE html>\n<html>", "x.csv is a web page, not the data; download the file itself."),
     ],
 )
