@@ -123,6 +123,12 @@ def test_what_is_rejected(text: str, why: str) -> None:
     assert reason(text) == why
 
 
+def test_a_line_break_in_a_json_string_is_a_space() -> None:
+    """Against the standard, and what the grammars of some servers let through."""
+    text = mcq(question="Which\nsound?").replace("\\n", "\n")
+    assert parse_pairs(text, "mcq")[2].question == "Which sound?"
+
+
 def test_a_limit_of_tokens_cuts_even_what_looks_whole() -> None:
     assert reason(as_json(pairs()), is_cut=True) == "cut off"
 

@@ -416,7 +416,14 @@ def test_the_key_is_nowhere(server: Server, tmp_path: Path, caplog: pytest.LogCa
 def command(server: Server, captions: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "mellow", "data", "synthesize", str(captions), "--out", str(out), "--kind", "mcq"]
     words += ["--prompt", "general", "--model", "tiny", "--endpoint", server.url, "--concurrency", "4", *more]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    return subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -496,8 +503,7 @@ def test_interrupted_twice(server: Server, tmp_path: Path) -> None:
         wait_until(lambda: len(server.asked) == 4)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
-        while "Ctrl-C" not in process.stderr.readline():
-            pass
+        assert any("Ctrl-C" in line for line in process.stderr)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
     hung.set()

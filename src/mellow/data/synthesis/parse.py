@@ -115,7 +115,7 @@ def parse_pairs(text: str, kind: Kind, *, is_cut: bool = False) -> list[Pair]:
 
 def _json_rows(text: str) -> list[Any]:
     try:
-        content = json.loads(text)
+        content = json.loads(text, strict=False)  # llama-cpp-python's grammar lets line breaks into strings
     except json.JSONDecodeError as error:
         is_cut = error.pos >= len(text) or error.msg.startswith("Unterminated")
         raise RejectedError("cut off" if is_cut else "unreadable", str(error)) from None

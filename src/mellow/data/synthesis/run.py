@@ -184,7 +184,7 @@ class Run:
             except KeyboardInterrupt as interrupt:
                 if error is not None:
                     raise
-                log.info("Waiting for the answers to come; press Ctrl-C again to leave without them.")
+                log.info("Waiting for pending answers; press Ctrl-C again to quit without them.")
                 self.stop.set()
                 error = interrupt
                 continue
