@@ -38,7 +38,7 @@ from mellow.text.tags import TagSettings
 from mellow.text.tokenizer import Tokenizer
 
 TORCH = importlib.util.find_spec("torch") is not None
-TORCH_PACKAGES = ["export", "importers", "model", "train"]
+TORCH_PACKAGES = ["data/dataset", "export", "importers", "model", "train"]  # what the extra "train" brings
 collect_ignore = [] if TORCH else TORCH_PACKAGES
 collect_ignore_glob = [] if TORCH else ["engines/test_torch_*"]
 

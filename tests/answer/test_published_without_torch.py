@@ -92,6 +92,7 @@ def questions(tone: Tone) -> list[Any]:
     ]
 
 
+@pytest.mark.usefixtures("with_torch")
 def test_a_converted_model_answers_as_torch_does(
     published_dir: Path, without_torch: Answers, questions: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_converted_model_answers_as_torch_does(
     assert len(texts) > 2, "questions and clips should make a difference"
 
 
+@pytest.mark.usefixtures("with_torch")
 def test_logits_and_greedy_tokens_are_those_of_torch(published_dir: Path, questions: list[Any]) -> None:
     logits, tokens = {}, {}
     for engine in ("onnx", "torch"):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("yaml")
+for package in ("pydantic", "sklearn", "yaml"):
+    pytest.importorskip(package)
 
 AQA = "file_name,QuestionText,answer,confidence\nx.wav,Is it?,yes,yes\nx.wav,Is it?,no,yes\nx.wav,Is it?,yes,yes\n"
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("pydantic")
+pytest.importorskip("sklearn")
+
 from mellow.data.build import write_examples
 from mellow.data.examples import read_training_examples
 from mellow.data.records import Record, write_records

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+pytest.importorskip("sklearn")
+
 from mellow.data.filters.apply import number_reason
 from mellow.data.filters.numbers import quantities, uncarried
 from mellow.data.filters.signal import RATE, measure, measured_clip, verdict
