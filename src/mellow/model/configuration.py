@@ -20,6 +20,7 @@ class MellowConfig(PretrainedConfig):  # type: ignore[misc]  # transformers is n
     """
 
     model_type = "mellow"
+    has_no_defaults_at_init = True  # there is no model without the sizes of its language model
     sub_configs: ClassVar[dict[str, Any]] = {"text_config": AutoConfig}
 
     def __init__(self, **kwargs: Any) -> None:
