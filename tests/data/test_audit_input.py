@@ -132,6 +132,7 @@ def test_a_long_list_is_read_in_parts(tmp_path: Path) -> None:
         ("a.jsonl", b'{"question": "q", "answer": "a"}\n{"question": "q"}\n', "line 2: the field 'answer' is missing"),
         ("a.jsonl", b'{"input": "q", "output": "a"}\n{', "broken behind row 1"),
         ("a.json", b"[]", "has no questions"),
+        ("a.jsonl", b"[" * 100_000, "broken behind row 0"),
     ],
 )
 def test_broken_files_are_named(tmp_path: Path, name: str, content: bytes, words: str) -> None:

@@ -108,6 +108,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     ("line", "words"),
     [
         ("{", "line 2: not JSON"),
+        ("[" * 100_000, "line 2: not JSON"),
         ("[]", "line 2: not an object"),
         ('{"question": "q"}', "line 2: the field 'answer' is missing"),
         ('{"question": "", "answer": "a"}', "line 2: the field 'question' is missing or empty"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mellow.data import report
+from mellow.data.json_line import json_object
 from mellow.data.scenes.composition import read_held_out
 from mellow.data.scenes.scene import Scene
 from mellow.data.scenes.store import read_scenes
@@ -200,12 +201,7 @@ def read_examples(path: Path) -> Iterator[Example]:
 
 
 def _example(line: str, place: str) -> Example:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{place}: not JSON ({error.msg}); mend or remove the line.") from error
-    if not isinstance(row, dict):
-        raise DataError(f"{place}: not an object; an example has the fields question and answer.")
+    row = json_object(line, where=place, needs="an example has the fields question and answer")
     known = {field.name for field in fields(Example)}
     for name, value in row.items():
         if name not in known:

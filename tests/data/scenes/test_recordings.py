@@ -200,6 +200,7 @@ def test_nothing_that_is_known_is_an_error(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("{", "line 2: not JSON"),
+        ("[" * 100_000, "line 2: not JSON"),
         ("[]", "line 2: not an object"),
         ('{"label": "a"}', "line 2: no 'path'"),
         ('{"path": 5}', "line 2: no 'path'"),

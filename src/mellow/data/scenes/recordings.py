@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import zlib
@@ -11,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mellow.data.json_line import json_object
 from mellow.data.scenes.labels import Kind, Labelling, check_keys, kind_of, some, split_keys
 from mellow.data.scenes.scene import Recording
 from mellow.errors import DataError
@@ -190,12 +190,7 @@ def _checked(lines: Sequence[str], where: str) -> Iterator[Row]:
         place = f"{where}, line {number}"
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{place}: not JSON ({error.msg}); fix or remove the line.") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{place}: not an object; a row needs path, and label or keys.")
+        row = json_object(line, where=place, needs="a row needs path, and label or keys")
         if not isinstance(row.get("path"), str) or not row["path"]:
             raise DataError(f"{place}: no 'path'; a row needs path, and label or keys.")
         if row["path"] in seen:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mellow.data.json_line import json_value
 from mellow.data.sources.text_file import decoded_lines, open_bytes
 from mellow.errors import DataError
 
@@ -34,13 +35,9 @@ def json_objects(path: str | Path, *, key: str | None = None) -> Iterator[tuple[
 def jsonl_objects(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number and object of each line that is not blank."""
     for number, line in enumerate(decoded_lines(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            item = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}, line {number}: not JSON ({error}); correct or remove the line.") from None
-        yield number, _checked(item, f"{path}, line {number}")
+        if line.strip():
+            where = f"{path}, line {number}"
+            yield number, _checked(json_value(line, where=where), where)
 
 
 def _checked(item: Any, where: str) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from mellow.data.json_line import json_object
 from mellow.data.records import CaptionedClip, Split
 from mellow.errors import DataError
 
@@ -57,15 +57,9 @@ def read_captions(path: str | Path) -> Iterator[Caption]:
 def _jsonl(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"{path}, line {number}: not JSON ({error}); correct or remove the line.") from None
-            if not isinstance(row, dict):
-                raise DataError(f"{path}, line {number}: not an object; a row has at least the field caption.")
-            yield f"{path}, line {number}", row
+            if line.strip():
+                where = f"{path}, line {number}"
+                yield where, json_object(line, where=where, needs="a row has at least the field caption")
 
 
 def _csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
