@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from generated import write_or_check
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "mellow"
 RULES = ROOT / "tests" / "test_architecture.py"
@@ -67,15 +69,7 @@ def page(text: str, rows: str) -> str:
 
 
 def main() -> int:
-    text = TARGET.read_text(encoding="utf-8")
-    wanted = page(text, table(may_import()))
-    if "--check" in sys.argv[1:]:
-        if text == wanted:
-            return 0
-        print(f"{TARGET} is out of date; run python scripts/{Path(__file__).name}", file=sys.stderr)
-        return 1
-    TARGET.write_text(wanted, encoding="utf-8")
-    return 0
+    return write_or_check(TARGET, page(TARGET.read_text(encoding="utf-8"), table(may_import())))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from generated import write_or_check
 
 from mellow.cli.commands import app
 
@@ -64,14 +65,7 @@ def entry(name: str, parameter: Any) -> list[str]:
 
 
 def main() -> int:
-    text = reference()
-    if "--check" in sys.argv[1:]:
-        if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{TARGET} is out of date; run python {Path(__file__).name}", file=sys.stderr)
-        return 1
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check(TARGET, reference())
 
 
 if __name__ == "__main__":
