@@ -35,7 +35,7 @@ def show(
     if as_json:
         for type_, _, records in found.ordered():
             for record in records:
-                say(json.dumps({"type": type_, **json.loads(record.to_json())}, ensure_ascii=False))
+                say(json.dumps({"type": type_, **record.to_dict()}, ensure_ascii=False))
         return
     for caption in found.captions:
         say(f"Caption: {caption}")

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO, get_args
 
-from mellow.data.records import Record, Split, Task, read_records
+from mellow.data.records import YES_NO, Record, Split, Task, read_records
+from mellow.data.sources.published import LABELS, entailment_question
 from mellow.data.wording import options_in
 from mellow.errors import DataError
 
@@ -26,12 +27,7 @@ READ_AT_ONCE = 1 << 20  # characters
 MOST_CLIPS = 2
 DETAIL_WORDS = 4  # of an open answer, from which it is a detailed one
 LONGEST_FIELD = 1 << 24  # characters of a csv field
-ENTAILMENT_OPTIONS = ("It is definitely true", "It is definitely false", "It is plausible", "I cannot determine")
-ENTAILMENT = 'Based on the audio, what can be said about the hypothesis - "{}"? ' + " ".join(
-    f"{letter}) {option}" for letter, option in zip("abcd", ENTAILMENT_OPTIONS, strict=True)
-)
-YES_NO = ("yes", "no")
-LABELS = {"Entailment": 0, "Contradiction": 1, "Neutral": 2}  # column -> place of its option
+HYPOTHESES = ("Entailment", "Contradiction", "Neutral")  # columns of CLE and ACE
 NAMES = {  # fields of a record -> what others call them, in order of preference
     "question": ("question", "QuestionText", "instruction", "input", "prompt", "query"),
     "answer": ("answer", "output", "response", "target"),
@@ -134,7 +130,7 @@ def _is_ours(path: Path) -> bool:
     try:
         with path.open(encoding="utf-8") as file:
             row = json.loads(file.readline())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(row, dict) and not set(row) - {"id", *Record.__dataclass_fields__} and "question" in row
 
@@ -187,14 +183,14 @@ def _entailments(row: Mapping[str, Any], path: Path, number: int) -> Iterator[Re
     is_clotho = str(row.get("Dataset", "")).lower().startswith("clotho")
     captions = str(row.get("Caption", ""))
     listed = tuple(ast.literal_eval(captions)) if captions.startswith("[") else (captions,)
-    for label, place in LABELS.items():
+    for label in HYPOTHESES:
         if row.get(label):
             yield Record(
-                question=ENTAILMENT.format(row[label]),
-                answer=ENTAILMENT_OPTIONS[place],
+                question=entailment_question(row[label]),
+                answer=LABELS[label.lower()],
                 audio=(str(row["Audio file"]),),
                 captions=listed,
-                choices=ENTAILMENT_OPTIONS,
+                choices=tuple(LABELS.values()),
                 task="entailment",
                 subtype="CLE.json" if is_clotho else "ACE.json",
                 source="clotho" if is_clotho else "audiocaps",

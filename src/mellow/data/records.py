@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from mellow.data.json_line import json_object
 from mellow.errors import DataError
 from mellow.files import replace_file
 from mellow.types import Example
 
-__all__ = ["CaptionedClip", "Record", "Split", "Task", "read_records", "write_records"]
+__all__ = ["YES_NO", "CaptionedClip", "Record", "Split", "Task", "read_records", "write_records"]
 
 Split = Literal["train", "val", "test"]
 Task = Literal["caption", "entailment", "binary", "difference", "mcq", "detail", "other"]
+YES_NO = ("yes", "no")  # the choices of a binary question
 TEXTS = ("question", "answer", "task", "subtype", "source", "split", "licence")
 LISTS = ("audio", "captions", "choices")
 
@@ -74,20 +76,19 @@ class Record:
         group = "|".join(self.audio)
         return Example(self.question, self.answer, self.audio, self.choices, self.task, group)
 
-    def to_json(self) -> str:
-        """One line of JSONL, without empty fields; `id` is written for readers and checked by nobody."""
+    def to_dict(self) -> dict[str, Any]:
+        """Its `id` and the fields that are not empty, in order; `id` is written for readers and checked by nobody."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return json.dumps({"id": self.id, **{name: v for name, v in values.items() if v}}, ensure_ascii=False)
+        return {"id": self.id, **{name: value for name, value in values.items() if value}}
+
+    def to_json(self) -> str:
+        """One line of JSONL."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, line: str, *, where: str) -> Record:
         """Read a line; DataError naming the place and the field that is wrong."""
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{where}: not JSON ({error}); correct or remove the line.") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{where}: not an object; a record has the fields question and answer.")
+        row = json_object(line, where=where, needs="a record has the fields question and answer")
         row.pop("id", None)
         known = cls.__dataclass_fields__
         if unknown := sorted(row.keys() - known.keys()):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from mellow.data.records import Record
+from mellow.data.records import YES_NO, Record
 from mellow.text.options import find_options
 
 __all__ = [
@@ -33,7 +33,6 @@ LISTED = re.compile(r"(?:^|\s)[(\[]?[aA1][)\].:]\s|\b(?:options|choices|choose|p
 LAST_MARK = re.compile(r"(?:options?|choices)?\s*:?\s*[(\[]?(?:\b[A-Za-z0-9][)\].:]|[-*])?\s*$", re.IGNORECASE)
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 ENDINGS = ("ing", "ies", "ied", "es", "ed", "s")
-YES_NO = ("yes", "no")
 LONGEST_YES_NO = 8  # characters
 LONGEST_MARK = 24  # characters of what stands before the first option
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 from mellow.data.captions.paraphrases import CAPTION, CAPTION_BOTH, CAPTION_FIRST, CAPTION_SECOND
-from mellow.data.records import CaptionedClip, Record, Split
+from mellow.data.records import YES_NO, CaptionedClip, Record, Split
 from mellow.data.wording import roots
 
 __all__ = ["TASKS", "CaptionTask", "caption", "maker_of", "match", "pairs"]
@@ -20,8 +20,6 @@ __all__ = ["TASKS", "CaptionTask", "caption", "maker_of", "match", "pairs"]
 CaptionTask = Literal["caption", "pairs", "match"]
 REMEMBERED = 32  # earlier clips among which a wrong caption is looked for
 SUBTYPES = {"audiocaps": "AudioCaps.json", "clotho": "Clotho.json"}
-YES_NO = ("yes", "no")
-
 
 Maker = Callable[[CaptionedClip], Iterator[Record]]
 

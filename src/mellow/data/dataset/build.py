@@ -51,7 +51,7 @@ class LeftOut:
     def keep(self, record: Record, reason: str, detail: str = "") -> None:
         self.count(record, reason)
         told = f"{reason}: {detail}" if detail else reason
-        self._file.write(json.dumps({**json.loads(record.to_json()), "reason": told}, ensure_ascii=False) + "\n")
+        self._file.write(json.dumps({**record.to_dict(), "reason": told}, ensure_ascii=False) + "\n")
 
 
 def build_dataset(recipe: DatasetRecipe, *, progress: Progress = silent) -> dict[str, Any]:

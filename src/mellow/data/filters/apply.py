@@ -175,7 +175,7 @@ def _reject(record: Record, fault: tuple[str, str | None] | None, file: TextIO |
     name, reason = fault or ("unknown", None)
     result.rejected[name] += 1
     if file is not None:
-        row = {**json.loads(record.to_json()), "filter": name, "reason": reason}
+        row = {**record.to_dict(), "filter": name, "reason": reason}
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 

@@ -67,7 +67,7 @@ class Rates:
                 self._examples[name].append(f"{name}: {reason}: {record.question!r} {record.answer!r}")
         self._found[ANY][family_of(record)] += any(name not in NOT_COUNTED for name, _ in faults)
         if self._rejected is not None:
-            row = json.loads(record.to_json()) | {"faults": [{"filter": n, "reason": r} for n, r in faults]}
+            row = record.to_dict() | {"faults": [{"filter": n, "reason": r} for n, r in faults]}
             self._rejected.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def _columns(self) -> dict[str, list[str]]:

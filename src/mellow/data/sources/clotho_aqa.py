@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from mellow.data.records import Record, Split
+from mellow.data.records import YES_NO, Record, Split
 from mellow.data.sources.audio import AudioRoot, clip_path
 from mellow.data.sources.csv_file import Row, csv_rows
-from mellow.data.sources.published import YES_NO, yes_no_question
+from mellow.data.sources.published import yes_no_question
 from mellow.data.sources.report import SourceReport, deliver
 from mellow.data.sources.spec import spec, split_of
 from mellow.data.sources.text_file import UTF8

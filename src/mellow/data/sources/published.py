@@ -12,7 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mellow.data.records import Record, Split, Task
+from mellow.data.captions.paraphrases import CAPTION_BOTH, CAPTION_FIRST, CAPTION_SECOND
+from mellow.data.records import YES_NO, Record, Split, Task
 from mellow.data.sources.audio import clip_path
 from mellow.errors import DataError
 
@@ -38,7 +39,6 @@ TIERS = {
     "explain the difference in one extended sentence": 2,
     "explain the difference in detail": 3,
 }
-FIRST, SECOND, BOTH = "caption first audio", "caption second audio", "caption both audios"
 
 # The options of the published entailment question.
 LABELS = {
@@ -47,7 +47,6 @@ LABELS = {
     "neutral": "It is plausible",
     "unknown": "I cannot determine",
 }
-YES_NO = ("yes", "no")
 MARK = re.compile(r"(?:^|(?<=[\s?.:,;]))\(?([A-Ha-h])[).] ?(?=\S)")
 ANSWER = re.compile(r"\(?([A-Ha-h])(?:[).:]\s*(.*))?", re.DOTALL)
 
@@ -139,9 +138,9 @@ def from_published(
 
 def _caption_answer(row: Mapping[str, str]) -> str:
     """The answer that training makes of the captions where a row with a special input has none."""
-    if row["input"] == BOTH:
+    if row["input"] == CAPTION_BOTH:
         return f"The audio 1 is {row['caption1']}. The audio 2 is {row['caption2']}.".replace("..", ".")
-    return {FIRST: row["caption1"], SECOND: row["caption2"]}.get(row["input"], "")
+    return {CAPTION_FIRST: row["caption1"], CAPTION_SECOND: row["caption2"]}.get(row["input"], "")
 
 
 def _chosen(answer: str, options: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

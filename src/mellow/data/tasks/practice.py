@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 
+from mellow.data.records import YES_NO
 from mellow.data.scenes.phrases import Sound
 from mellow.data.tasks import choices, identify, yesno
 from mellow.data.tasks.facets import FACET_OPTIONS, FACETS, facet_options, facets_of, maker
@@ -132,4 +133,4 @@ def _presence(vocabulary: Vocabulary, sound: Sound, heard: list[str], rng: rando
     question = pick(rng, yesno.PRESENCE, slots)
     if rng.random() < 0.25:
         return typed(question, rng), pick(rng, yesno.YES_WHY if yes else yesno.NO_WHY, slots), ()
-    return typed(question + rng.choice(("", *yesno.ONLY)), rng), "yes" if yes else "no", yesno.YES_NO
+    return typed(question + rng.choice(("", *yesno.ONLY)), rng), "yes" if yes else "no", YES_NO

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
+from mellow.data.records import YES_NO
 from mellow.data.scenes.phrases import Sound
 from mellow.data.scenes.scene import Event
 from mellow.data.tasks.view import CLEAR_OVERLAP_S, View, precedes
 from mellow.data.tasks.words import cap, end, join, named, pick, sound_of, typed
 from mellow.types import Example
 
-__all__ = ["ONLY", "YES_NO", "answered", "draw"]
+__all__ = ["ONLY", "answered", "draw"]
 
-YES_NO = ("yes", "no")
 ONLY = (
     " Answer only using yes or no.", " Answer only using yes or no.", " Answer yes or no.", " Yes or no?", " (yes/no)",
     " Reply with yes or no only.", " Just yes or no.", " Please answer with yes or no.",
