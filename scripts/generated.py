@@ -1,4 +1,4 @@
-"""For the scripts that write a page of the documentation: write it or, with --check, only report whether it is up to date."""
+"""For scripts that write a page of the documentation: write it or, with --check, say whether it is up to date."""
 
 from __future__ import annotations
 
